@@ -1,1 +1,146 @@
 #pragma once
+// The hot loops. Contiguous pointers in, contiguous pointers out; no allocation, no state, no threads: callers cut the
+// work into pieces whose bounds depend on sizes alone, so that results do not depend on the number of threads.
+// Each kernel is compiled for SSE2, AVX2+FMA and AVX-512, and the loader picks one (`target_clones`).
+#include <stdint.h>
+
+typedef enum { CK_F32 = 0, CK_F64 = 1, CK_I64 = 2, CK_U8 = 3 } ck_dtype;
+
+// Elementwise.hc: y[i] = f(x[i]) ------------------------------------------------------------------------------------
+
+typedef enum {
+    CK_NEGATE, CK_EXP, CK_LOG, CK_SQRT, CK_RSQRT, CK_TANH, CK_SIGMOID, CK_RELU, CK_GELU, CK_SILU, CK_ABS, CK_SQUARE,
+    CK_RECIPROCAL, CK_SIN, CK_COS, CK_SOFTPLUS
+} ck_unary_op;
+
+void ck_unary(ck_unary_op op, ck_dtype t, int64_t n, const void *x, void *y);
+/// gx[i] = g[i] · f'(x[i]); y = f(x) is given where it makes the derivative cheaper.
+void ck_unary_gradient(ck_unary_op op, ck_dtype t, int64_t n, const void *x, const void *y, const void *g, void *gx);
+
+typedef enum { CK_ADD, CK_SUBTRACT, CK_MULTIPLY, CK_DIVIDE, CK_MAXIMUM, CK_MINIMUM, CK_POWER } ck_binary_op;
+/// out[i] = a[i·sa] op b[i·sb]; the strides sa and sb are 0 or 1.
+void ck_binary(ck_binary_op op, ck_dtype t, int64_t n, const void *a, int64_t sa, const void *b, int64_t sb, void *out);
+
+typedef enum { CK_EQUAL, CK_LESS, CK_LESS_EQUAL } ck_compare_op;
+/// out[i] = 1 where a[i·sa] op b[i·sb], else 0, as bytes.
+void ck_compare(ck_compare_op op, ck_dtype t, int64_t n, const void *a, int64_t sa, const void *b, int64_t sb,
+                uint8_t *out);
+/// out[i] = mask[i] ? a[i·sa] : b[i·sb].
+void ck_select(ck_dtype t, int64_t n, const uint8_t *mask, const void *a, int64_t sa, const void *b, int64_t sb, void *out);
+
+/// y[i] = scale · x[i] + shift.
+void ck_affine(ck_dtype t, int64_t n, const void *x, double scale, double shift, void *y);
+/// y[i] += scale · x[i].
+void ck_accumulate(ck_dtype t, int64_t n, double scale, const void *x, void *y);
+/// y[i] = x[i], converted between element types.
+void ck_convert(ck_dtype from, ck_dtype to, int64_t n, const void *x, void *y);
+void ck_fill(ck_dtype t, int64_t n, double value, void *y);
+/// Copies a strided block of `rank` dimensions into contiguous memory; strides in elements, non-negative.
+void ck_gather_strided(int64_t element_size, int32_t rank, const int64_t *shape, const int64_t *strides, const void *x,
+                       void *y);
+
+// Reductions -------------------------------------------------------------------------------------------------------
+
+typedef enum { CK_SUM, CK_MAX, CK_MIN } ck_reduce_op;
+/// out[r] = reduction over c of x[r, c].
+void ck_reduce_rows(ck_reduce_op op, ck_dtype t, int64_t rows, int64_t columns, const void *x, void *out);
+/// out[c] = sum over r of x[r, c], rows added in order.
+void ck_sum_columns(ck_dtype t, int64_t rows, int64_t columns, const void *x, void *out);
+/// out[r] = the first c at which x[r, c] is largest (or smallest when `minimum`).
+void ck_arg_rows(ck_dtype t, int32_t minimum, int64_t rows, int64_t columns, const void *x, int64_t *out);
+/// Sum of squares in double precision: blocks of 256 in a fixed order.
+double ck_square_sum(ck_dtype t, int64_t n, const void *x);
+/// 1 when every element is finite.
+int32_t ck_all_finite(ck_dtype t, int64_t n, const void *x);
+
+// Rows: softmax, layer norm, cross entropy ----------------------------------------------------------------------------
+
+void ck_softmax_rows(ck_dtype t, int32_t logarithm, int64_t rows, int64_t columns, const void *x, void *y);
+/// Gradient of softmax (or its logarithm) from its output y.
+void ck_softmax_rows_gradient(ck_dtype t, int32_t logarithm, int64_t rows, int64_t columns, const void *y, const void *g,
+                              void *gx);
+/// Row i may attend to columns 0 … i + offset only: y = softmax(scale · x) there, 0 elsewhere. In place is allowed.
+void ck_softmax_causal(ck_dtype t, int64_t rows, int64_t columns, int64_t offset, double scale, const void *x, void *y);
+
+/// loss[r] = logsumexp(x[r]) − Σ target · x, with labels (−1-free; a label equal to `ignored` gives 0) and smoothing.
+void ck_cross_entropy(ck_dtype t, int64_t rows, int64_t columns, const void *x, const int64_t *labels, int64_t ignored,
+                      double smoothing, void *logsumexp, void *loss);
+/// gx[r, c] = scale · (softmax(x[r])[c] − target[r, c]).
+void ck_cross_entropy_gradient(ck_dtype t, int64_t rows, int64_t columns, const void *x, const void *logsumexp,
+                               const int64_t *labels, int64_t ignored, double smoothing, double scale, void *gx);
+
+/// y = (x − mean)/sqrt(variance + epsilon) · weight + bias by rows; weight and bias may be null.
+void ck_layer_norm(ck_dtype t, int64_t rows, int64_t columns, double epsilon, const void *x, const void *weight,
+                   const void *bias, void *y, void *mean, void *inverse_deviation);
+/// gx for these rows; gw and gb (may be null) are overwritten with this block's sums over its rows.
+void ck_layer_norm_gradient(ck_dtype t, int64_t rows, int64_t columns, const void *x, const void *weight, const void *mean,
+                            const void *inverse_deviation, const void *g, void *gx, void *gw, void *gb);
+
+// Batch norm, channels in the middle: x is [batch, channels, inner] ---------------------------------------------------
+
+/// Mean and biased variance of channel `c`.
+void ck_channel_moments(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,
+                        double *mean, double *variance);
+/// y = x · scale + shift in channel `c`.
+void ck_channel_affine(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double scale,
+                       double shift, void *y);
+/// Sums over channel `c` of g and of g · (x − mean).
+void ck_channel_gradient_sums(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,
+                              double mean, const void *g, double *sum_g, double *sum_gx);
+/// gx = a · g + b · (x − mean) + d in channel `c`.
+void ck_channel_gradient(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double mean,
+                         const void *g, double a, double b, double d, void *gx);
+
+// Convolution and pooling, one image at a time --------------------------------------------------------------------------
+
+typedef struct {
+    int64_t channels, height, width;              // of the image
+    int64_t kernel_height, kernel_width;
+    int64_t stride_height, stride_width, padding_height, padding_width, dilation_height, dilation_width;
+    int64_t out_height, out_width;
+} ck_window;
+
+/// columns[(c, kh, kw), (oh, ow)] = image[c, oh·stride − padding + kh·dilation, …], 0 outside.
+void ck_image_to_columns(ck_dtype t, const ck_window *w, const void *image, void *columns);
+/// The transpose of the above: adds into `image`, which the caller has zeroed.
+void ck_columns_to_image(ck_dtype t, const ck_window *w, const void *columns, void *image);
+/// out[c, oh, ow] = max over the window; index = where it was in the channel's plane (the first of equal ones).
+void ck_max_pool(ck_dtype t, const ck_window *w, const void *image, void *out, int32_t *index);
+/// Adds g into gx at the remembered places, which the caller has zeroed.
+void ck_max_pool_gradient(ck_dtype t, int64_t channels, int64_t in_plane, int64_t out_plane, const void *g,
+                          const int32_t *index, void *gx);
+void ck_average_pool(ck_dtype t, const ck_window *w, const void *image, void *out);
+void ck_average_pool_gradient(ck_dtype t, const ck_window *w, const void *g, void *gx);
+
+// Tables and random numbers ---------------------------------------------------------------------------------------------
+
+/// out[i] = table[index[i]] for rows of `row_bytes`.
+void ck_take_rows(int64_t n, int64_t row_bytes, const void *table, const int64_t *index, void *out);
+/// table[index[i]] += g[i], i ascending.
+void ck_add_rows(ck_dtype t, int64_t n, int64_t columns, const void *g, const int64_t *index, void *table);
+
+/// Philox 4×32-10 (Salmon et al., SC 2011): block `b` of four words for key and counter; out holds 4·blocks words.
+void ck_philox(uint64_t key, uint64_t stream, uint64_t first_block, int64_t blocks, uint32_t *out);
+/// y = x · mask / (1 − p); mask[i] = 1 with probability 1 − p, from word i of the stream.
+void ck_dropout(ck_dtype t, int64_t n, double p, uint64_t key, uint64_t stream, uint64_t first_block, const void *x,
+                void *y, uint8_t *mask);
+/// gx = g · mask · scale.
+void ck_dropout_gradient(ck_dtype t, int64_t n, double scale, const uint8_t *mask, const void *g, void *gx);
+
+// Optimizers, over flat storage ---------------------------------------------------------------------------------------
+
+typedef struct {
+    double learning_rate, momentum, dampening, weight_decay;
+    int32_t nesterov, maximize, first_step;
+} ck_sgd_settings;
+void ck_sgd(ck_dtype t, int64_t n, const ck_sgd_settings *s, void *parameter, const void *gradient, void *momentum);
+
+typedef struct {
+    double learning_rate, beta1, beta2, epsilon, weight_decay;
+    double bias_correction1, bias_correction2;     // 1 − beta^step
+    int32_t decoupled_decay, maximize;
+} ck_adam_settings;
+/// `largest` (AMSGrad) may be null.
+void ck_adam(ck_dtype t, int64_t n, const ck_adam_settings *s, void *parameter, const void *gradient, void *mean,
+             void *variance, void *largest);
+void ck_clamp(ck_dtype t, int64_t n, double lower, double upper, const void *x, void *y);

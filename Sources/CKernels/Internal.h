@@ -1,0 +1,97 @@
+#pragma once
+// What the kernels share: the attribute that compiles a function for several CPUs, and single-precision mathematics
+// that vectorises (libm's is one call per element).
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "CKernels.h"
+
+#if defined(__x86_64__)
+#define CK_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define CK_CLONES
+#endif
+// Inlined into every clone, so that each gets its own instruction set.
+#define CK_INLINE static inline __attribute__((always_inline))
+
+// Note [Lanes]: a sum over many elements is kept in 16 partial sums, folded in halves at the end. The order is part of
+// the code, not of the vector width, so SSE2, AVX2 and AVX-512 add in the same order.
+#define CK_LANES 16
+// Partial sums are moved into a double after this many elements, so that long sums stay accurate.
+#define CK_BLOCK 2048
+
+/// exp, Cephes' polynomial: relative error below 1.2e-7; 0 below −87.33, infinity above 88.72.
+CK_INLINE float exp_f32(float x) {
+    float clamped = x > 88.7228f ? 88.7228f : x;
+    clamped = clamped < -87.33f ? -87.33f : clamped;
+    float n = __builtin_rintf(clamped * 1.44269504088896341f);
+    float r = clamped - n * 0.693359375f;
+    r = r - n * -2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    float y = p * r * r + r + 1.0f;
+    // 2^n in two factors, since 2^128 is not a float although e^88.7 is.
+    int32_t half = (int32_t)n >> 1;
+    union {
+        int32_t i;
+        float f;
+    } a = {.i = (half + 127) << 23}, b = {.i = ((int32_t)n - half + 127) << 23};
+    y = y * a.f * b.f;
+    y = x < -87.33f ? 0.0f : y;
+    y = x > 88.7228f ? (float)INFINITY : y;
+    return x != x ? x : y;
+}
+CK_INLINE double exp_f64(double x) { return exp(x); }
+
+/// tanh: a polynomial near 0 (Cephes), through exp elsewhere.
+CK_INLINE float tanh_f32(float x) {
+    float a = x < 0 ? -x : x, z = x * x;
+    float p = -5.70498872745e-3f;
+    p = p * z + 2.06390887954e-2f;
+    p = p * z - 5.37397155531e-2f;
+    p = p * z + 1.33314422036e-1f;
+    p = p * z - 3.33332819422e-1f;
+    float small = x + x * z * p;
+    float big = 1.0f - 2.0f / (exp_f32(2.0f * a) + 1.0f);
+    big = x < 0 ? -big : big;
+    return a < 0.625f ? small : big;
+}
+CK_INLINE double tanh_f64(double x) { return tanh(x); }
+
+/// The normal distribution's Φ(x), and E = exp(−x²/2) on the way. Abramowitz & Stegun 7.1.26: error below 1.5e-7.
+CK_INLINE float normal_cdf_f32(float x, float *e) {
+    float a = (x < 0 ? -x : x) * 0.70710678118654752f;
+    float t = 1.0f / (1.0f + 0.3275911f * a);
+    float p = 1.061405429f;
+    p = p * t - 1.453152027f;
+    p = p * t + 1.421413741f;
+    p = p * t - 0.284496736f;
+    p = p * t + 0.254829592f;
+    *e = exp_f32(-a * a);
+    float tail = 0.5f * p * t * *e;
+    return x < 0 ? tail : 1.0f - tail;
+}
+CK_INLINE double normal_cdf_f64(double x, double *e) {
+    *e = exp(-0.5 * x * x);
+    return 0.5 * erfc(-x * 0.70710678118654752440);
+}
+
+// The elementwise form does not set errno, which would keep loops scalar.
+#define sqrt_f32 __builtin_elementwise_sqrt
+#define sqrt_f64 __builtin_elementwise_sqrt
+#define log_f32 logf
+#define log_f64 log
+#define log1p_f32 log1pf
+#define log1p_f64 log1p
+#define sin_f32 sinf
+#define sin_f64 sin
+#define cos_f32 cosf
+#define cos_f64 cos
+#define pow_f32 powf
+#define pow_f64 pow

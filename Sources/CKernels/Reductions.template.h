@@ -1,0 +1,85 @@
+// Reductions for element type T with names N(name). Included once per type. See Note [Lanes].
+
+/// The fold of the lanes in halves.
+CK_INLINE T N(fold)(T *lane) {
+    for (int w = CK_LANES / 2; w > 0; w /= 2)
+        for (int j = 0; j < w; j++) lane[j] += lane[j + w];
+    return lane[0];
+}
+
+CK_INLINE double N(row_sum)(int64_t n, const T *restrict x) {
+    double total = 0;
+    for (int64_t start = 0; start < n; start += CK_BLOCK) {
+        const int64_t end = start + CK_BLOCK < n ? start + CK_BLOCK : n;
+        T lane[CK_LANES] = {0};
+        int64_t i = start;
+        for (; i + CK_LANES <= end; i += CK_LANES)
+            for (int j = 0; j < CK_LANES; j++) lane[j] += x[i + j];
+        for (int j = 0; i + j < end; j++) lane[j] += x[i + j];
+        total += N(fold)(lane);
+    }
+    return total;
+}
+
+/// The largest element; a NaN anywhere is left for the caller's arithmetic to find.
+CK_INLINE T N(row_max)(int64_t n, const T *restrict x) {
+    T lane[CK_LANES];
+    for (int j = 0; j < CK_LANES; j++) lane[j] = x[0];
+    int64_t i = 0;
+    for (; i + CK_LANES <= n; i += CK_LANES)
+        for (int j = 0; j < CK_LANES; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+    for (int j = 0; i + j < n; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+    T best = lane[0];
+    for (int j = 1; j < CK_LANES; j++) best = lane[j] > best ? lane[j] : best;
+    return best;
+}
+
+CK_INLINE T N(row_extreme)(ck_reduce_op op, int64_t n, const T *x) {
+    T best = x[0];
+    for (int64_t c = 0; c < n; c++) {
+        if (x[c] != x[c]) return x[c];  // NaN wins, as in PyTorch
+        if (op == CK_MAX ? x[c] > best : x[c] < best) best = x[c];
+    }
+    return best;
+}
+
+CK_CLONES static void N(reduce_rows)(ck_reduce_op op, int64_t rows, int64_t columns, const T *x, T *out) {
+    for (int64_t r = 0; r < rows; r++, x += columns)
+        out[r] = op == CK_SUM ? (T)N(row_sum)(columns, x) : N(row_extreme)(op, columns, x);
+}
+
+CK_CLONES static void N(sum_columns)(int64_t rows, int64_t columns, const T *restrict x, T *restrict out) {
+    for (int64_t c = 0; c < columns; c++) out[c] = 0;
+    for (int64_t r = 0; r < rows; r++, x += columns)
+        for (int64_t c = 0; c < columns; c++) out[c] += x[c];
+}
+
+CK_CLONES static void N(arg_rows)(int32_t minimum, int64_t rows, int64_t columns, const T *x, int64_t *out) {
+    for (int64_t r = 0; r < rows; r++, x += columns) {
+        int64_t best = 0;
+        for (int64_t c = 1; c < columns; c++)
+            if (minimum ? x[c] < x[best] : x[c] > x[best]) best = c;
+        out[r] = best;
+    }
+}
+
+CK_CLONES static double N(square_sum)(int64_t n, const T *restrict x) {
+    double lane[CK_LANES] = {0};
+    int64_t i = 0;
+    for (; i + CK_LANES <= n; i += CK_LANES)
+        for (int j = 0; j < CK_LANES; j++) lane[j] += (double)x[i + j] * (double)x[i + j];
+    for (int j = 0; i + j < n; j++) lane[j] += (double)x[i + j] * (double)x[i + j];
+    for (int w = CK_LANES / 2; w > 0; w /= 2)
+        for (int j = 0; j < w; j++) lane[j] += lane[j + w];
+    return lane[0];
+}
+
+CK_CLONES static int32_t N(all_finite)(int64_t n, const T *restrict x) {
+    // x − x is 0 for finite x and NaN otherwise, so the sum tells.
+    T lane[CK_LANES] = {0};
+    int64_t i = 0;
+    for (; i + CK_LANES <= n; i += CK_LANES)
+        for (int j = 0; j < CK_LANES; j++) lane[j] += x[i + j] - x[i + j];
+    for (int j = 0; i + j < n; j++) lane[j] += x[i + j] - x[i + j];
+    return N(fold)(lane) == 0;
+}

@@ -1,0 +1,152 @@
+// Row kernels for element type T with names N(name). Included once per type. See Note [Lanes].
+
+/// Calls out an expression of `i` over 0 … n − 1 summed in lanes.
+#define CK_LANE_SUM(result, n, expression)                                                   \
+    {                                                                                        \
+        T lane[CK_LANES] = {0};                                                              \
+        int64_t base = 0;                                                                    \
+        for (; base + CK_LANES <= (n); base += CK_LANES)                                     \
+            for (int j = 0; j < CK_LANES; j++) { const int64_t i = base + j; lane[j] += (expression); } \
+        for (int j = 0; base + j < (n); j++) { const int64_t i = base + j; lane[j] += (expression); }   \
+        for (int w = CK_LANES / 2; w > 0; w /= 2)                                            \
+            for (int j = 0; j < w; j++) lane[j] += lane[j + w];                              \
+        result = lane[0];                                                                    \
+    }
+
+CK_INLINE T N(peak)(int64_t n, const T *x) {
+    T lane[CK_LANES];
+    for (int j = 0; j < CK_LANES; j++) lane[j] = x[0];
+    int64_t i = 0;
+    for (; i + CK_LANES <= n; i += CK_LANES)
+        for (int j = 0; j < CK_LANES; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+    for (int j = 0; i + j < n; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+    T best = lane[0];
+    for (int j = 1; j < CK_LANES; j++) best = lane[j] > best ? lane[j] : best;
+    return best;
+}
+
+CK_INLINE void N(softmax_row)(int64_t n, T scale, const T *x, T *y) {
+    const T peak = N(peak)(n, x);
+    for (int64_t i = 0; i < n; i++) y[i] = N(exp)(scale * (x[i] - peak));
+    T sum;
+    CK_LANE_SUM(sum, n, y[i])
+    const T inverse = (T)1 / sum;
+    for (int64_t i = 0; i < n; i++) y[i] *= inverse;
+}
+
+CK_CLONES static void N(softmax_rows)(int32_t logarithm, int64_t rows, int64_t columns, const T *x, T *y) {
+    for (int64_t r = 0; r < rows; r++, x += columns, y += columns) {
+        if (!logarithm) {
+            N(softmax_row)(columns, (T)1, x, y);
+            continue;
+        }
+        const T peak = N(peak)(columns, x);
+        T sum;
+        CK_LANE_SUM(sum, columns, N(exp)(x[i] - peak))
+        const T shift = peak + N(log)(sum);
+        for (int64_t i = 0; i < columns; i++) y[i] = x[i] - shift;
+    }
+}
+
+CK_CLONES static void N(softmax_rows_gradient)(int32_t logarithm, int64_t rows, int64_t columns, const T *y, const T *g,
+                                               T *gx) {
+    for (int64_t r = 0; r < rows; r++, y += columns, g += columns, gx += columns) {
+        T sum;
+        if (logarithm) {
+            CK_LANE_SUM(sum, columns, g[i])
+            for (int64_t i = 0; i < columns; i++) gx[i] = g[i] - N(exp)(y[i]) * sum;
+        } else {
+            CK_LANE_SUM(sum, columns, g[i] * y[i])
+            for (int64_t i = 0; i < columns; i++) gx[i] = y[i] * (g[i] - sum);
+        }
+    }
+}
+
+CK_CLONES static void N(softmax_causal)(int64_t rows, int64_t columns, int64_t offset, T scale, const T *x, T *y) {
+    for (int64_t r = 0; r < rows; r++, x += columns, y += columns) {
+        int64_t visible = r + offset + 1;
+        if (visible > columns) visible = columns;
+        N(softmax_row)(visible, scale, x, y);
+        for (int64_t i = visible; i < columns; i++) y[i] = 0;
+    }
+}
+
+CK_CLONES static void N(cross_entropy)(int64_t rows, int64_t columns, const T *x, const int64_t *labels, int64_t ignored,
+                                       T smoothing, T *logsumexp, T *loss) {
+    for (int64_t r = 0; r < rows; r++, x += columns) {
+        const T peak = N(peak)(columns, x);
+        T sum;
+        CK_LANE_SUM(sum, columns, N(exp)(x[i] - peak))
+        const T total = peak + N(log)(sum);
+        logsumexp[r] = total;
+        if (labels[r] == ignored) {
+            loss[r] = 0;
+            continue;
+        }
+        T value = ((T)1 - smoothing) * (total - x[labels[r]]);
+        if (smoothing > 0) {
+            T all;
+            CK_LANE_SUM(all, columns, x[i])
+            value += smoothing * (total - all / (T)columns);
+        }
+        loss[r] = value;
+    }
+}
+
+CK_CLONES static void N(cross_entropy_gradient)(int64_t rows, int64_t columns, const T *x, const T *logsumexp,
+                                                const int64_t *labels, int64_t ignored, T smoothing, T scale, T *gx) {
+    const T even = smoothing / (T)columns;
+    for (int64_t r = 0; r < rows; r++, x += columns, gx += columns) {
+        if (labels[r] == ignored) {
+            for (int64_t i = 0; i < columns; i++) gx[i] = 0;
+            continue;
+        }
+        const T total = logsumexp[r];
+        for (int64_t i = 0; i < columns; i++) gx[i] = scale * (N(exp)(x[i] - total) - even);
+        gx[labels[r]] -= scale * ((T)1 - smoothing);
+    }
+}
+
+CK_CLONES static void N(layer_norm)(int64_t rows, int64_t columns, double epsilon, const T *x, const T *weight,
+                                    const T *bias, T *y, T *mean, T *inverse_deviation) {
+    for (int64_t r = 0; r < rows; r++, x += columns, y += columns) {
+        T sum, squares;
+        CK_LANE_SUM(sum, columns, x[i])
+        const T m = sum / (T)columns;
+        CK_LANE_SUM(squares, columns, (x[i] - m) * (x[i] - m))
+        const T s = (T)1 / N(sqrt)(squares / (T)columns + (T)epsilon);
+        mean[r] = m;
+        inverse_deviation[r] = s;
+        if (weight && bias)
+            for (int64_t i = 0; i < columns; i++) y[i] = (x[i] - m) * s * weight[i] + bias[i];
+        else if (weight)
+            for (int64_t i = 0; i < columns; i++) y[i] = (x[i] - m) * s * weight[i];
+        else
+            for (int64_t i = 0; i < columns; i++) y[i] = (x[i] - m) * s;
+    }
+}
+
+CK_CLONES static void N(layer_norm_gradient)(int64_t rows, int64_t columns, const T *x, const T *weight, const T *mean,
+                                             const T *inverse_deviation, const T *g, T *gx, T *gw, T *gb) {
+    if (gw) for (int64_t i = 0; i < columns; i++) gw[i] = 0;
+    if (gb) for (int64_t i = 0; i < columns; i++) gb[i] = 0;
+    for (int64_t r = 0; r < rows; r++, x += columns, g += columns, gx += columns) {
+        const T m = mean[r], s = inverse_deviation[r];
+        T sum, product;
+        if (weight) {
+            CK_LANE_SUM(sum, columns, g[i] * weight[i])
+            CK_LANE_SUM(product, columns, g[i] * weight[i] * (x[i] - m))
+        } else {
+            CK_LANE_SUM(sum, columns, g[i])
+            CK_LANE_SUM(product, columns, g[i] * (x[i] - m))
+        }
+        const T a = sum / (T)columns, b = product * s * s / (T)columns;
+        if (weight)
+            for (int64_t i = 0; i < columns; i++) gx[i] = s * (g[i] * weight[i] - a - (x[i] - m) * b);
+        else
+            for (int64_t i = 0; i < columns; i++) gx[i] = s * (g[i] - a - (x[i] - m) * b);
+        if (gw) for (int64_t i = 0; i < columns; i++) gw[i] += g[i] * (x[i] - m) * s;
+        if (gb) for (int64_t i = 0; i < columns; i++) gb[i] += g[i];
+    }
+}
+#undef CK_LANE_SUM

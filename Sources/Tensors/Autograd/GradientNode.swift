@@ -1,0 +1,81 @@
+/// One operation in the gradient graph: what it read, and how a gradient of its result becomes gradients of its inputs.
+///
+/// Nodes are immutable after creation but for the backward pass, which uses the fields marked so and then empties the
+/// node. They belong to the training thread.
+final class GradientNode {
+    /// An input that a gradient flows to: the node that made it, and the shape its gradient must have.
+    struct Edge {
+        let node: GradientNode
+        let shape: Shape
+    }
+
+    /// Turns the gradient of the result into one gradient per input; nil where there is none to give.
+    typealias Pullback = (Tensor) -> [Tensor?]
+
+    /// Creation order: an operation has a larger id than everything it read, so descending ids are a backward order.
+    let id: Int
+    let operation: StaticString
+    /// One entry per input of the pullback; nil for inputs without gradient.
+    fileprivate(set) var edges: [Edge?]
+    fileprivate(set) var pullback: Pullback?
+    /// The parameter whose value this leaf stands for.
+    unowned let parameter: Parameter?
+
+    // Used by one backward pass.
+    var pass = 0
+    var pendingUses = 0
+    var gradient: Tensor?
+
+    init(id: Int, operation: StaticString, edges: [Edge?], pullback: @escaping Pullback) {
+        self.id = id
+        self.operation = operation
+        self.edges = edges
+        self.pullback = pullback
+        parameter = nil
+    }
+
+    /// A leaf: gradients that arrive here belong to a parameter.
+    init(leafOf parameter: Parameter) {
+        id = 0
+        operation = "parameter"
+        edges = []
+        pullback = nil
+        self.parameter = parameter
+    }
+
+    var isLeaf: Bool { parameter != nil }
+
+    /// Drops the saved tensors and the way back: what a backward pass does with a node it has finished.
+    func release() {
+        pullback = nil
+        edges = []
+    }
+
+    // Note [Iterative release]: a chain of nodes freed by ARC recurses once per node, and overflows the stack at about
+    // 30,000. So a node that dies takes its sole descendants apart in a loop.
+    deinit {
+        guard !edges.isEmpty else { return }
+        var doomed: [GradientNode] = []
+        Self.collect(&edges, into: &doomed)
+        pullback = nil
+        while var node = doomed.popLast() {
+            if isKnownUniquelyReferenced(&node), !node.edges.isEmpty {
+                node.pullback = nil
+                Self.collect(&node.edges, into: &doomed)
+            }
+        }
+    }
+
+    private static func collect(_ edges: inout [Edge?], into nodes: inout [GradientNode]) {
+        for edge in edges {
+            if let edge, !edge.node.isLeaf { nodes.append(edge.node) }
+        }
+        edges = []
+    }
+}
+
+/// Hands out node ids: one counter per thread of control would do, but an atomic is as cheap.
+enum NodeCounter {
+    private static let next = Counter()
+    static func take() -> Int { next.increment() }
+}

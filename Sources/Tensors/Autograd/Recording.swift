@@ -1,0 +1,39 @@
+extension Tensor {
+    /// Gives the result of an operation its place in the gradient graph, if any input has one.
+    ///
+    /// Rules for pullbacks: capture detached tensors only (a captured node would make a cycle or a recursive release);
+    /// return one gradient per input, nil where none is wanted; a gradient may have the broadcast shape, the engine
+    /// sums it to the input's.
+    func recorded(
+        _ operation: StaticString, _ input: Tensor, pullback: @escaping GradientNode.Pullback
+    ) -> Tensor {
+        guard input.node != nil, GradientMode.isEnabled else { return self }
+        return attached(operation, [input.edge], pullback)
+    }
+
+    /// As above, with two inputs.
+    func recorded(
+        _ operation: StaticString, _ a: Tensor, _ b: Tensor, pullback: @escaping GradientNode.Pullback
+    ) -> Tensor {
+        guard a.node != nil || b.node != nil, GradientMode.isEnabled else { return self }
+        return attached(operation, [a.edge, b.edge], pullback)
+    }
+
+    /// As above, with any number of inputs.
+    func recorded(
+        _ operation: StaticString, _ inputs: [Tensor], pullback: @escaping GradientNode.Pullback
+    ) -> Tensor {
+        guard inputs.contains(where: { $0.node != nil }), GradientMode.isEnabled else { return self }
+        return attached(operation, inputs.map(\.edge), pullback)
+    }
+
+    private var edge: GradientNode.Edge? { node.map { GradientNode.Edge(node: $0, shape: shape) } }
+
+    private func attached(
+        _ operation: StaticString, _ edges: [GradientNode.Edge?], _ pullback: @escaping GradientNode.Pullback
+    ) -> Tensor {
+        var result = self
+        result.node = GradientNode(id: NodeCounter.take(), operation: operation, edges: edges, pullback: pullback)
+        return result
+    }
+}

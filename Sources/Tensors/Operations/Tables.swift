@@ -1,0 +1,46 @@
+import CKernels
+
+extension Tensor {
+    /// Rows of this table by index: `[rows, …]` and indices `[…]` give `[…, …]`. The lookup of an embedding.
+    ///
+    /// - Precondition: the indices are `int64` within `0 ..< rows`.
+    public func rows(at indices: Tensor) -> Tensor {
+        require(rank >= 1 && indices.dtype == .int64, "rows(at:)", "table \(shape), indices \(indices.dtype)")
+        let table = detached.contiguous(), index = indices.detached.contiguous()
+        let count = shape[0], columns = count == 0 ? 0 : elementCount / count
+        index.checkIndices(below: count, "rows(at:)")
+        var resultShape = indices.shape
+        for d in 1..<Swift.max(rank, 1) { resultShape.append(shape[d]) }
+        let result = Tensor(uninitialized: resultShape, dtype: dtype)
+        let n = index.elementCount
+        ck_take_rows(
+            Int64(n), Int64(columns * dtype.byteCount), table.pointer,
+            index.pointer.assumingMemoryBound(to: Int64.self), result.freshPointer)
+        return result.recorded("rows(at:)", self) { gradient in
+            let g = gradient.contiguous()
+            let sum = Tensor.zeros(table.shape, dtype: table.dtype)
+            // In order of position, so that repeated indices add up the same way each time.
+            ck_add_rows(
+                table.dtype.kernelType, Int64(n), Int64(columns), g.pointer,
+                index.pointer.assumingMemoryBound(to: Int64.self), sum.freshPointer)
+            return [sum]
+        }
+    }
+
+    private func checkIndices(below count: Int, _ operation: StaticString) {
+        withUnsafeBytes { bytes in
+            for index in bytes.bindMemory(to: Int64.self) where index < 0 || index >= Int64(count) {
+                fail(operation, "index \(index) is not in 0 ..< \(count)")
+            }
+        }
+    }
+
+    /// For each index a row with 1 at its place and 0 elsewhere: `[…]` gives `[…, classes]`.
+    public static func oneHot(_ indices: Tensor, classes: Int, dtype: DType = .float32) -> Tensor {
+        let flat = indices.reshaped(to: [-1, 1])
+        let hot = (flat .== Tensor.range(classes)).converted(to: dtype)
+        var shape = indices.shape
+        shape.append(classes)
+        return hot.reshaped(to: shape)
+    }
+}

@@ -1,0 +1,141 @@
+/// The extents of a tensor along each of its dimensions, outermost first; `[]` is a scalar.
+///
+/// Kept inline, so that making a shape allocates nothing. At most ``maximumRank`` dimensions.
+public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArrayLiteral, Hashable, Sendable {
+    /// The largest number of dimensions a tensor can have.
+    public static let maximumRank = 8
+
+    private var extents: InlineArray<8, Int>
+    /// The number of dimensions.
+    public private(set) var count: Int
+
+    /// Makes a shape of `count` equal extents.
+    public init(repeating extent: Int, count: Int) {
+        require(count <= Self.maximumRank, "Shape", "\(count) dimensions; at most \(Self.maximumRank) are possible")
+        extents = InlineArray(repeating: 0)
+        self.count = count
+        for i in 0..<count { extents[i] = extent }
+    }
+
+    /// Makes a shape from extents, outermost first.
+    public init(_ elements: some Collection<Int>) {
+        self.init(repeating: 0, count: elements.count)
+        for (i, extent) in elements.enumerated() { extents[i] = extent }
+    }
+
+    /// Makes a shape from a list of extents.
+    public init(arrayLiteral elements: Int...) { self.init(elements) }
+
+    /// The index of the first dimension.
+    public var startIndex: Int { 0 }
+    /// The index after the last dimension.
+    public var endIndex: Int { count }
+
+    /// The extent of one dimension; negative indices count from the end.
+    public subscript(index: Int) -> Int {
+        get {
+            let i = index < 0 ? index + count : index
+            require(i >= 0 && i < count, "Shape", "dimension \(index) of a shape with \(count) dimensions")
+            return extents[i]
+        }
+        set {
+            let i = index < 0 ? index + count : index
+            require(i >= 0 && i < count, "Shape", "dimension \(index) of a shape with \(count) dimensions")
+            extents[i] = newValue
+        }
+    }
+
+    /// The number of elements of a tensor of this shape: the product of its extents.
+    public var elementCount: Int {
+        var product = 1
+        for i in 0..<count { product *= extents[i] }
+        return product
+    }
+
+    /// The strides, in elements, of a tensor of this shape in row-major order.
+    var contiguousStrides: Shape {
+        var strides = self
+        var stride = 1
+        for i in (0..<count).reversed() {
+            strides.extents[i] = stride
+            stride *= extents[i]
+        }
+        return strides
+    }
+
+    /// A non-negative dimension index from one that may count from the end.
+    func normalized(_ dimension: Int, _ operation: StaticString) -> Int {
+        let d = dimension < 0 ? dimension + count : dimension
+        require(d >= 0 && d < count, operation, "dimension \(dimension) of shape \(self) does not exist")
+        return d
+    }
+
+    mutating func append(_ extent: Int) { insert(extent, at: count) }
+
+    mutating func insert(_ extent: Int, at index: Int) {
+        require(count < Self.maximumRank, "Shape", "at most \(Self.maximumRank) dimensions are possible")
+        var i = count
+        while i > index {
+            extents[i] = extents[i - 1]
+            i -= 1
+        }
+        extents[index] = extent
+        count += 1
+    }
+
+    @discardableResult
+    mutating func remove(at index: Int) -> Int {
+        let removed = extents[index]
+        for i in index..<(count - 1) { extents[i] = extents[i + 1] }
+        count -= 1
+        extents[count] = 0
+        return removed
+    }
+
+    /// The shape both operands of an elementwise operation take, by NumPy's broadcasting rule; nil when they do not fit.
+    static func broadcast(_ a: Shape, _ b: Shape) -> Shape? {
+        if a == b { return a }
+        let count = Swift.max(a.count, b.count)
+        var result = Shape(repeating: 1, count: count)
+        for i in 0..<count {
+            let x = i < count - a.count ? 1 : a.extents[i - (count - a.count)]
+            let y = i < count - b.count ? 1 : b.extents[i - (count - b.count)]
+            guard x == y || x == 1 || y == 1 else { return nil }
+            result.extents[i] = x == 1 ? y : x
+        }
+        return result
+    }
+
+    /// Whether two shapes have the same extents.
+    public static func == (a: Shape, b: Shape) -> Bool {
+        guard a.count == b.count else { return false }
+        for i in 0..<a.count where a.extents[i] != b.extents[i] { return false }
+        return true
+    }
+
+    /// Feeds the extents to a hasher.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(count)
+        for i in 0..<count { hasher.combine(extents[i]) }
+    }
+
+    /// Calls a function with the extents as 64-bit integers in memory, for the kernels.
+    func withPointer<R>(_ body: (UnsafePointer<Int64>) -> R) -> R {
+        withUnsafePointer(to: extents) { pointer in
+            UnsafeRawPointer(pointer).withMemoryRebound(to: Int64.self, capacity: 8, body)
+        }
+    }
+}
+
+extension Shape: CustomStringConvertible {
+    /// The extents in brackets, such as `[32, 784]`.
+    public var description: String { "[" + map(String.init).joined(separator: ", ") + "]" }
+}
+
+extension Shape: Codable {
+    /// Decodes a shape from a list of extents.
+    public init(from decoder: any Decoder) throws { self.init(try [Int](from: decoder)) }
+
+    /// Encodes the shape as a list of extents.
+    public func encode(to encoder: any Encoder) throws { try Array(self).encode(to: encoder) }
+}

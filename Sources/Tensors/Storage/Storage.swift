@@ -1,0 +1,64 @@
+import CKernels
+
+/// The memory under one or more tensors.
+///
+/// A storage either owns a block of the ``MemoryPool`` or is a slice of another storage (a parameter inside its
+/// ``ParameterArena``), which it keeps alive.
+///
+/// Sendable by this rule: memory is written only while exactly one tensor refers to the storage, and by the thread
+/// that holds that tensor; `pointer` itself changes only in ``evict()``, on the training thread, between steps.
+final class Storage: @unchecked Sendable {
+    private(set) var pointer: UnsafeMutableRawPointer
+    let byteCount: Int
+    private var block: (capacity: Int, sizeClass: Int)?
+    private var owner: Storage?
+
+    /// Memory for `byteCount` bytes, uninitialised.
+    init(byteCount: Int) {
+        let (pointer, capacity, sizeClass) = MemoryPool.allocate(byteCount)
+        self.pointer = pointer
+        self.byteCount = byteCount
+        block = (capacity, sizeClass)
+    }
+
+    /// A slice of another storage.
+    init(sliceOf owner: Storage, byteOffset: Int, byteCount: Int) {
+        pointer = owner.pointer + byteOffset
+        self.byteCount = byteCount
+        self.owner = owner
+    }
+
+    /// A new holder of the place of a storage that others hold too: the same slice of an arena, or a fresh block with
+    /// the same contents.
+    init(exclusivePlaceOf shared: Storage) {
+        byteCount = shared.byteCount
+        if let owner = shared.owner {
+            pointer = shared.pointer
+            self.owner = owner
+        } else {
+            let (fresh, capacity, sizeClass) = MemoryPool.allocate(byteCount)
+            fresh.copyMemory(from: shared.pointer, byteCount: byteCount)
+            MemoryPool.noteStorageCopy()
+            pointer = fresh
+            block = (capacity, sizeClass)
+        }
+    }
+
+    deinit {
+        if let block { MemoryPool.release(pointer, capacity: block.capacity, sizeClass: block.sizeClass) }
+    }
+
+    /// Moves the contents of a slice to memory of its own, leaving the slice's place to a new holder.
+    ///
+    /// Copy on write the other way round: when a parameter is about to be updated in place while someone still holds
+    /// its old value, the old value moves out instead of the parameter.
+    func evict() {
+        let (fresh, capacity, sizeClass) = MemoryPool.allocate(byteCount)
+        fresh.copyMemory(from: pointer, byteCount: byteCount)
+        MemoryPool.noteStorageCopy()
+        if let block { MemoryPool.release(pointer, capacity: block.capacity, sizeClass: block.sizeClass) }
+        pointer = fresh
+        block = (capacity, sizeClass)
+        owner = nil
+    }
+}
