@@ -72,18 +72,20 @@ extension Tensor {
     public func expandingDimension(at dimension: Int) -> Tensor {
         let d = dimension < 0 ? dimension + rank + 1 : dimension
         require(d >= 0 && d <= rank, "expandingDimension", "position \(dimension) in shape \(shape)")
-        var target = shape
-        target.insert(1, at: d)
-        return reshaped(to: target)
+        var view = detached
+        view.shape.insert(1, at: d)
+        view.strides.insert(0, at: d)
+        return view.recorded("expandingDimension", self) { [$0.squeezed(d)] }
     }
 
     /// Without a dimension of extent 1.
     public func squeezed(_ dimension: Int) -> Tensor {
         let d = shape.normalized(dimension, "squeezed")
         require(shape[d] == 1, "squeezed", "dimension \(dimension) of shape \(shape) is not 1")
-        var target = shape
-        target.remove(at: d)
-        return reshaped(to: target)
+        var view = detached
+        view.shape.remove(at: d)
+        view.strides.remove(at: d)
+        return view.recorded("squeezed", self) { [$0.expandingDimension(at: d)] }
     }
 
     /// Repeated along dimensions of extent 1, without moving data (NumPy's broadcasting).
@@ -150,6 +152,18 @@ extension Tensor {
             defer { start += extent }
             return slice(start..<(start + extent), along: d)
         }
+    }
+
+    /// Overwrites a range of the first dimension of this tensor.
+    ///
+    /// - Precondition: the shapes fit, the types agree, and the tensor has no place in the gradient graph.
+    public mutating func replace(_ range: Range<Int>, with source: Tensor) {
+        var wanted = shape
+        wanted[0] = range.count
+        require(
+            source.shape == wanted && source.dtype == dtype && range.upperBound <= shape[0], "replace",
+            "\(source.dtype) \(source.shape) into \(range) of \(dtype) \(shape)")
+        write(source, into: range, along: 0)
     }
 
     /// Copies `source` into a range of one dimension.
