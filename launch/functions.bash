@@ -53,7 +53,7 @@ count_cores() {
             }
         }
         !/^#/ && may[$1 + 0] && !seen[$2, $3]++ { cores++ }
-        END { print cores > 0 ? cores : 1 }'
+        END { print (cores ? cores : 1) }'
 }
 
 # mpirun refuses root unless both are set. In a container there often is no other user.
@@ -93,12 +93,13 @@ local_binding() {
     local ranks=$1 cores=$2
     if ((ranks > cores)); then
         printf '%s\n' --oversubscribe
-    elif [[ ${MPIRUN_FLAGS:-} == *--bind-to* || ${MPIRUN_FLAGS:-} == *--map-by* ]]; then
+    fi
+    if [[ ${MPIRUN_FLAGS:-} == *--bind-to* || ${MPIRUN_FLAGS:-} == *--map-by* ]]; then
         : # The user binds.
     elif (($(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) < $(nproc --all))); then
         # Only some of the machine is ours, and mpirun would bind to cores from the first on, also to those this process may not use.
         printf '%s\n' --bind-to none
-    elif ((cores / ranks > 1)); then
+    elif ((cores >= 2 * ranks)); then
         # mpirun's default binds each of two ranks to a single core, whatever the machine has.
         printf '%s\n' --map-by "slot:PE=$((cores / ranks))" --bind-to core
     fi
