@@ -32,7 +32,7 @@ require_swift() {
     fi
     command -v swift >/dev/null ||
         fail 1 "no Swift on the PATH or in /opt/swift; install Swift $needed or newer from https://swift.org/install"
-    found=$(swift --version 2>&1 | sed -n 's/.*Swift version \([0-9][0-9.]*[0-9]\).*/\1/p' | head -n 1)
+    found=$(swift --version 2>&1 | sed -n 's/.*Swift version \([0-9][0-9.]*[0-9]\).*/\1/p' | head -n 1) || true
     [[ -n $found ]] || fail 1 "'swift --version' does not work: $(swift --version 2>&1 | head -n 1)"
     # The older of two versions comes first; it must be the needed one.
     [[ $(printf '%s\n' "$needed" "$found" | sort -V | head -n 1) == "$needed" ]] ||
