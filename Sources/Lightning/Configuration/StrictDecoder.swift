@@ -130,7 +130,7 @@ extension StrictDecoder {
         if context.underlyingError is ConfigurationFault { return error }
         let inner = context.codingPath.map(\.stringValue)
         let isHere = inner == path
-        if isHere, let allowed = allowedValues(of: type), case .scalar(let scalar) = node.content {
+        if isHere, let allowed = Self.allowedValues(of: type), case .scalar(let scalar) = node.content {
             var message = "unknown value \(scalar.description); "
             if let near = NearestWord.of(scalar.text, among: allowed) { message += "did you mean '\(near)'? " }
             message += "allowed: \(allowed.joined(separator: ", "))"
@@ -146,10 +146,6 @@ extension StrictDecoder {
     }
 
     /// The scalars an enum with raw values accepts, if it can list its cases.
-    private func allowedValues<T>(of type: T.Type) -> [String]? {
-        Self.allowedValues(of: type)
-    }
-
     private static func allowedValues<T>(of type: T.Type) -> [String]? {
         func list<E: CaseIterable>(_ type: E.Type) -> [String]? {
             let values = E.allCases.compactMap { one -> String? in
