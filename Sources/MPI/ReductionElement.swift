@@ -29,16 +29,16 @@ public protocol ReductionElement: Sendable, BitwiseCopyable {
 }
 
 extension Float: ReductionElement {
-    /// `float32`
+    /// The wire name, `float32`.
     public static var reductionName: String { "float32" }
 }
 
 extension Double: ReductionElement {
-    /// `float64`
+    /// The wire name, `float64`.
     public static var reductionName: String { "float64" }
 }
 
 extension Int64: ReductionElement {
-    /// `int64`
+    /// The wire name, `int64`.
     public static var reductionName: String { "int64" }
 }
