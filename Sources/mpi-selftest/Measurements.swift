@@ -1,0 +1,53 @@
+import DataParallel
+import MPI
+
+/// Times of the tree all-reduce beside MPI's own, and of the lane, in microseconds: the least of several rounds.
+func measure(_ harness: Harness) throws {
+    let world = try harness.world.duplicate()
+    report(harness, "ranks \(harness.size), \(MPIEnvironment.library)")
+    for bytes in [1, 4, 8, 16, 32, 64, 256, 1024, 4096, 65536].map({ $0 << 10 }) {
+        let count = bytes / MemoryLayout<Float>.stride
+        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
+        buffer.initialize(repeating: 0)
+        defer { buffer.deallocate() }
+        let whole = TreeAllReduce(communicator: world, smallLimit: min(bytes, 1 << 20))
+        let pieces = TreeAllReduce(communicator: world, smallLimit: 0)
+        var (tree, sliced, mpi) = (Double.infinity, Double.infinity, Double.infinity)
+        let repeats = max(2, min(200, (64 << 20) / bytes))
+        for _ in 0..<5 {
+            tree = min(tree, try microseconds(world, repeats) { try whole.sum(buffer) })
+            sliced = min(sliced, try microseconds(world, repeats) { try pieces.sum(buffer) })
+            mpi = min(mpi, try microseconds(world, repeats) { try world.allReduce(buffer, .sum) })
+        }
+        report(harness, "\(bytes >> 10) KiB: whole \(round(tree)) sliced \(round(sliced)) MPI_Allreduce \(round(mpi)) µs")
+    }
+    let agreement = Agreement(communicator: world, hostname: harness.topology.hostname)
+    let request = CollectiveRequest(.optimizerStep, "gradients")
+    report(harness, "agreement: \(round(try microseconds(world, 2000) { _ = try agreement.agree(on: request) })) µs")
+    let lane = CommunicationLane(communicator: world, hostname: harness.topology.hostname)
+    try lane.perform(request) { _ in }
+    let direct = ContinuousClock.now
+    for _ in 0..<2000 { try lane.perform(request) { _ in } }
+    report(harness, "lane perform of nothing: \(round(spent(direct) / 2000)) µs")
+    let queued = ContinuousClock.now
+    let tickets = (0..<2000).map { _ in lane.submit(request) { _ in } }
+    for ticket in tickets { try ticket.wait() }
+    report(harness, "lane submit of nothing, 2000 in a row: \(round(spent(queued) / 2000)) µs")
+    lane.shutdown()
+}
+
+private func report(_ harness: Harness, _ line: String) {
+    if harness.rank == 0 { print(line) }
+}
+
+private func round(_ value: Double) -> Double { (value * 10).rounded() / 10 }
+
+private func spent(_ start: ContinuousClock.Instant) -> Double { (ContinuousClock.now - start) / .microseconds(1) }
+
+private func microseconds(_ world: Communicator, _ repeats: Int, _ body: () throws -> Void) throws -> Double {
+    try body()
+    try world.barrier()
+    let start = ContinuousClock.now
+    for _ in 0..<repeats { try body() }
+    return spent(start) / Double(repeats)
+}
