@@ -1,4 +1,5 @@
 import Dispatch
+import MPI
 import Synchronization
 
 /// The promise of one piece of work given to a communication lane.
@@ -46,11 +47,15 @@ public final class Ticket: Sendable {
 /// Watches a condition for a few microseconds before the caller goes to sleep.
 ///
 /// Waking a sleeping thread costs some 5 to 50 µs, much work is shorter, and a longer watch would take the core from
-/// the rank that is waited for.
+/// the rank that is waited for. Confined to one core, as `mpirun` confines a rank unless told otherwise, watching only
+/// keeps the other thread from running, so there it sleeps at once.
 @inline(__always)
 func spin(until condition: () -> Bool) {
+    guard hasSeveralCores else { return }
     let end = ContinuousClock.now.advanced(by: .microseconds(5))
     repeat {
         for _ in 0..<32 where condition() { return }
     } while ContinuousClock.now < end
 }
+
+private let hasSeveralCores = ThreadAllotment.single.cores > 1

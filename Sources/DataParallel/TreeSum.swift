@@ -5,13 +5,21 @@
 /// `((s0 + s1) + (s2 + s3)) + s4`. The order depends on n alone: not on the length, the pieces a buffer travels in,
 /// which rank adds, or how many threads there are. Each element is its own tree, so splitting a buffer anywhere
 /// changes no bit.
-struct TreeSum {
+///
+/// A run of sources that starts at a multiple of a power of two and is as long is a subtree. So V shards may be summed
+/// in two stages, V / W shards inside each of W ranks and then the ranks, with the same bits as in one, exactly when
+/// V / W is a power of two (or W is 1). With V / W = 3 no order serves both W and V ranks.
+///
+/// It belongs to one thread and keeps its scratch memory, so a sum allocates nothing.
+public final class TreeSum {
     private let partials: UnsafeMutableRawBufferPointer
     private let blockBytes: Int
-    let sources: Int
 
-    /// Makes the room for sums of `sources` buffers; free it with `deallocate()`.
-    init(sources: Int) {
+    /// The number of buffers a sum takes.
+    public let sources: Int
+
+    /// Makes the room for sums of `sources` buffers, at least one.
+    public init(sources: Int) {
         self.sources = sources
         let pairs = max(1, (sources + 1) / 2)
         // All partial sums of a block should stay in the first-level cache together.
@@ -19,10 +27,24 @@ struct TreeSum {
         partials = .allocate(byteCount: pairs * blockBytes, alignment: 64)
     }
 
-    func deallocate() { partials.deallocate() }
+    deinit { partials.deallocate() }
 
     /// Sums `count` elements of every source into `result`, which may itself be one of the sources.
-    func sum<Element: TreeSummable>(
+    ///
+    /// - Parameter addresses: one for each source.
+    public func sum(
+        _ addresses: UnsafeMutablePointer<UnsafePointer<Float>>, count: Int, into result: UnsafeMutablePointer<Float>
+    ) { sumTree(addresses, count: count, into: result) }
+
+    /// Sums `count` elements of every source into `result`, which may itself be one of the sources.
+    ///
+    /// - Parameter addresses: one for each source.
+    public func sum(
+        _ addresses: UnsafeMutablePointer<UnsafePointer<Double>>, count: Int, into result: UnsafeMutablePointer<Double>
+    ) { sumTree(addresses, count: count, into: result) }
+
+    /// Sums `count` elements of every source into `result`, which may itself be one of the sources.
+    func sumTree<Element: TreeSummable>(
         _ addresses: UnsafeMutablePointer<UnsafePointer<Element>>, count: Int,
         into result: UnsafeMutablePointer<Element>
     ) {
@@ -34,7 +56,7 @@ struct TreeSum {
         let width = blockBytes / MemoryLayout<Element>.stride
         let pairs = (sources + 1) / 2
         guard let room = partials.baseAddress else { return }
-        let partial = { (index: Int) in
+        func partial(_ index: Int) -> UnsafeMutablePointer<Element> {
             (room + index * blockBytes).assumingMemoryBound(to: Element.self)
         }
         for start in stride(from: 0, to: count, by: width) {

@@ -32,7 +32,9 @@ final class Harness: Sendable {
     }
 }
 
-/// One named case. It throws only what no rank could go on after.
+/// One named case.
+///
+/// It throws only what no rank could go on after.
 struct Case: Sendable {
     let name: String
     let run: @Sendable (Harness) throws -> Void

@@ -77,7 +77,9 @@ let collectiveCases: [Case] = [
     Case("allToAll") { harness in
         for chunk in [nil, 1, 5] {
             let world = try harness.world.duplicate(chunkLimit: chunk)
-            let message = { (from: Int, to: Int) in (0..<((from * 5 + to * 3) % 7)).map { Int64(from * 100 + to * 10 + $0) } }
+            let message = { (from: Int, to: Int) in
+                (0..<((from * 5 + to * 3) % 7)).map { Int64(from * 100 + to * 10 + $0) }
+            }
             let received = try world.allToAll((0..<world.size).map { message(world.rank, $0) })
             harness.expectEqual(received, (0..<world.size).map { message($0, world.rank) }, "from every rank")
         }
@@ -110,7 +112,9 @@ let collectiveCases: [Case] = [
     Case("short message") { harness in
         guard harness.size > 1 else { return }
         var room = [UInt8](repeating: 0, count: 8)
-        if harness.rank == 0 { try [1, 2, 3].withUnsafeBytes { try harness.world.send(UnsafeRawBufferPointer(rebasing: $0[..<3]), to: 1) } }
+        if harness.rank == 0 {
+            try [1, 2, 3].withUnsafeBytes { try harness.world.send(UnsafeRawBufferPointer(rebasing: $0[..<3]), to: 1) }
+        }
         if harness.rank == 1 {
             do {
                 try room.withUnsafeMutableBytes { try harness.world.receive($0, from: 0) }

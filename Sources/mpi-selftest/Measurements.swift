@@ -5,6 +5,16 @@ import MPI
 func measure(_ harness: Harness) throws {
     let world = try harness.world.duplicate()
     report(harness, "ranks \(harness.size), \(MPIEnvironment.library)")
+    for piece in [64, 128, 256, 512, 1024, 2048, 4096].map({ $0 << 10 }) {
+        let reducer = TreeAllReduce(communicator: world, smallLimit: 0, pieceBytes: piece)
+        let times = try [4 << 20, 64 << 20].map { bytes in
+            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: bytes / 4)
+            buffer.initialize(repeating: 0)
+            defer { buffer.deallocate() }
+            return round(try microseconds(world, (256 << 20) / bytes) { try reducer.sum(buffer) })
+        }
+        report(harness, "pieces of \(piece >> 10) KiB: 4 MiB \(times[0]) µs, 64 MiB \(times[1]) µs")
+    }
     for bytes in [1, 4, 8, 16, 32, 64, 256, 1024, 4096, 65536].map({ $0 << 10 }) {
         let count = bytes / MemoryLayout<Float>.stride
         let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
@@ -19,7 +29,8 @@ func measure(_ harness: Harness) throws {
             sliced = min(sliced, try microseconds(world, repeats) { try pieces.sum(buffer) })
             mpi = min(mpi, try microseconds(world, repeats) { try world.allReduce(buffer, .sum) })
         }
-        report(harness, "\(bytes >> 10) KiB: whole \(round(tree)) sliced \(round(sliced)) MPI_Allreduce \(round(mpi)) µs")
+        report(
+            harness, "\(bytes >> 10) KiB: whole \(round(tree)) sliced \(round(sliced)) MPI_Allreduce \(round(mpi)) µs")
     }
     let agreement = Agreement(communicator: world, hostname: harness.topology.hostname)
     let request = CollectiveRequest(.optimizerStep, "gradients")

@@ -43,13 +43,16 @@ let parallelCases: [Case] = [
             communicator: try harness.world.duplicate(), hostname: harness.topology.hostname)
         for (usual, other) in requests {
             var said = "nothing"
-            do { _ = try agreement.agree(on: harness.rank == odd ? other : usual) } catch let error as CollectiveMismatch {
+            do { _ = try agreement.agree(on: harness.rank == odd ? other : usual) } catch let error
+                as CollectiveMismatch
+            {
                 said = error.description
             }
             harness.expect(
                 said.contains(other.description) && said.contains(usual.description), "message: \(said)")
             if harness.size > 2 {
-                harness.expect(said.contains("rank \(odd) (host \(harness.topology.hostname)) asked for \(other)"), said)
+                harness.expect(
+                    said.contains("rank \(odd) (host \(harness.topology.hostname)) asked for \(other)"), said)
             }
             harness.expectEqual(Set(try harness.world.allGather(said)).count, 1, "the same words on every rank")
         }
@@ -64,7 +67,8 @@ let parallelCases: [Case] = [
         for ticket in tickets { try ticket.wait() }
         let wanted = Float(harness.size * (harness.size + 1) / 2)
         harness.expect(buffers.allSatisfy { $0.allSatisfy { $0 == wanted } }, "sums through the lane")
-        let sum = try lane.performAgreed(CollectiveRequest(.allReduce, "count"), payload: .init(repeating: 1)) { lane, all in
+        let sum = try lane.performAgreed(CollectiveRequest(.allReduce, "count"), payload: .init(repeating: 1)) {
+            lane, all in
             all.reduce(0) { $0 + $1[3] } + (try lane.communicator.allReduce(1.0, .sum))
         }
         harness.expectEqual(sum, Double(2 * harness.size), "value through the lane")
@@ -115,7 +119,8 @@ private func reference<Element: FloatingPoint>(_ sources: [Element]) -> Element 
 }
 
 private func compare<Element: BinaryFloatingPoint>(
-    _ harness: Harness, _ count: Int, make: (Double) -> Element, sum: (UnsafeMutableBufferPointer<Element>) throws -> Void
+    _ harness: Harness, _ count: Int, make: (Double) -> Element,
+    sum: (UnsafeMutableBufferPointer<Element>) throws -> Void
 ) throws {
     // Numbers of very different size, so that any other order of addition shows in the bits.
     func value(_ rank: Int, _ index: Int) -> Element {
