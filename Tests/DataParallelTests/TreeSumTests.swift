@@ -5,16 +5,14 @@ import Testing
     @Test(arguments: 1...17) func equalsThePlainTree(sources: Int) {
         let tree = TreeSum(sources: sources)
         for count in [0, 1, 7, 8, 15, 16, 17, 1000, 5003] {
-            let values = (0..<sources).map { source in
-                (0..<count).map { Float((source * 7919 + $0 * 104_729) % 1009) * 1.1e-3 + Float(1 << (source % 12)) }
-            }
+            let values = (0..<sources).map { uneven($0, count: count) }
             let found = sum(values, count: count, by: tree)
             for index in 0..<count { #expect(found[index] == plainTree(values.map { $0[index] })) }
         }
     }
 
     @Test func subtreesOfPowersOfTwoMayBeSummedFirst() {
-        let values = (0..<12).map { source in (0..<100).map { Float(source * 31 + $0) * 0.1 + Float(1 << source) } }
+        let values = (0..<12).map { uneven($0, count: 100) }
         let whole = sum(values, count: 100, by: TreeSum(sources: 12))
         for ranks in [12, 6, 3, 1] {
             let share = 12 / ranks
@@ -22,6 +20,15 @@ import Testing
                 sum(Array(values[(rank * share)..<((rank + 1) * share)]), count: 100, by: TreeSum(sources: share))
             }
             #expect(sum(inside, count: 100, by: TreeSum(sources: ranks)) == whole)
+        }
+    }
+
+    /// Numbers of very different size, so that another order of addition shows in the bits.
+    private func uneven(_ source: Int, count: Int) -> [Float] {
+        let large = Float(1 << (source % 12))
+        return (0..<count).map { index in
+            let small = (source * 7919 + index * 104_729) % 1009
+            return Float(small) * 1.1e-3 + large
         }
     }
 
