@@ -43,7 +43,7 @@ extension Communicator {
 
     /// Sends to one rank and receives from another at once, which cannot deadlock in a ring.
     ///
-    /// Both sides know the sizes.
+    /// Both sides know the sizes; it pairs with `sendReceive` on the other ranks.
     ///
     /// - Parameter tag: 0...32759.
     /// - Throws: `MPIError` when MPI fails or a rank or the tag is out of range.

@@ -117,23 +117,16 @@ public final class Communicator: Sendable {
     public func allReduce<Element: ReductionElement>(
         _ elements: UnsafeMutableBufferPointer<Element>, _ operation: ReductionOperation
     ) throws(MPIError) {
-        let type = Self.datatype(of: Element.self)
+        let type = Element.reductionType
         var offset = 0
         while offset < elements.count {
             let count = min(chunkLimit, elements.count - offset)
             let start = elements.baseAddress.map { $0 + offset }
             try checked(
-                MPI_Allreduce(cmpi_in_place(), start, Int32(count), type, operation.handle, handle.comm),
+                MPI_Allreduce(cmpi_in_place(), start, Int32(count), type.handle, operation.handle, handle.comm),
                 "MPI_Allreduce",
-                "\(place), \(operation) of \(count) \(Element.reductionName) at \(offset) of \(elements.count)")
+                "\(place), \(operation) of \(count) \(type.name) at \(offset) of \(elements.count)")
             offset += count
         }
-    }
-
-    private static func datatype<Element: ReductionElement>(of element: Element.Type) -> MPI_Datatype {
-        if element == Float.self { return cmpi_float() }
-        if element == Double.self { return cmpi_double() }
-        if element == Int64.self { return cmpi_int64() }
-        fatalError("\(element) is no type of MPI: only Float, Double and Int64 are reduced")
     }
 }

@@ -41,6 +41,8 @@ public enum MPIEnvironment {
     }
 
     private static func start() throws(MPIError) -> Communicator {
+        try require(
+            !asks(MPI_Finalized), "MPI has ended in this process and cannot begin again", in: "MPI_Init_thread", "")
         var provided: Int32 = 0
         try checked(MPI_Init_thread(nil, nil, cmpi_thread_multiple(), &provided), "MPI_Init_thread", "")
         try require(
@@ -70,12 +72,12 @@ public enum MPIEnvironment {
     }
 
     /// Whether MPI is initialised and not yet finalised.
-    public static var isActive: Bool {
-        var initialized: Int32 = 0
-        var finalized: Int32 = 0
-        MPI_Initialized(&initialized)
-        MPI_Finalized(&finalized)
-        return initialized != 0 && finalized == 0
+    public static var isActive: Bool { asks(MPI_Initialized) && !asks(MPI_Finalized) }
+
+    /// The answer of one of the two questions MPI takes at any time; a question that fails counts as no.
+    private static func asks(_ question: (UnsafeMutablePointer<Int32>?) -> Int32) -> Bool {
+        var answer: Int32 = 0
+        return question(&answer) == cmpi_success() && answer != 0
     }
 
     /// The MPI library's own name and version, on one line.
@@ -92,6 +94,7 @@ public enum MPIEnvironment {
     /// - Throws: `MPIError` when MPI fails.
     public static func finalize() throws(MPIError) {
         guard isActive else { return }
+        world.withLock { $0 = nil }
         try checked(MPI_Finalize(), "MPI_Finalize", "")
     }
 

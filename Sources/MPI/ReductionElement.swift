@@ -20,25 +20,43 @@ public enum ReductionOperation: Sendable, CaseIterable {
     }
 }
 
-/// A number MPI can reduce: `Float`, `Double` or `Int64`.
+/// What MPI calls a type of number.
 ///
-/// The requirement is not public, so no other type can conform.
+/// Only this library makes values, one for each type MPI reduces.
+public struct ReductionType: Sendable {
+    /// The type's name in messages, such as `float32`.
+    public let name: String
+
+    enum Kind { case float32, float64, int64 }
+
+    let kind: Kind
+
+    var handle: MPI_Datatype {
+        switch kind {
+        case .float32: cmpi_float()
+        case .float64: cmpi_double()
+        case .int64: cmpi_int64()
+        }
+    }
+}
+
+/// A number MPI can reduce: `Float`, `Double` or `Int64`.
 public protocol ReductionElement: Sendable, BitwiseCopyable {
-    /// The wire name of the type, as in error messages.
-    static var reductionName: String { get }
+    /// What MPI calls this type.
+    static var reductionType: ReductionType { get }
 }
 
 extension Float: ReductionElement {
-    /// The wire name, `float32`.
-    public static var reductionName: String { "float32" }
+    /// 32-bit floating point.
+    public static var reductionType: ReductionType { ReductionType(name: "float32", kind: .float32) }
 }
 
 extension Double: ReductionElement {
-    /// The wire name, `float64`.
-    public static var reductionName: String { "float64" }
+    /// 64-bit floating point.
+    public static var reductionType: ReductionType { ReductionType(name: "float64", kind: .float64) }
 }
 
 extension Int64: ReductionElement {
-    /// The wire name, `int64`.
-    public static var reductionName: String { "int64" }
+    /// 64-bit signed integers.
+    public static var reductionType: ReductionType { ReductionType(name: "int64", kind: .int64) }
 }

@@ -169,7 +169,7 @@ private func reduceEveryWay<Element: ReductionElement & Numeric & Comparable>(
                 }
             }
             let found = try world.allReduce(own, operation)
-            harness.expectEqual(found, wanted, "\(operation) of \(count) \(Element.reductionName)")
+            harness.expectEqual(found, wanted, "\(operation) of \(count) \(Element.reductionType.name)")
         }
     }
 }

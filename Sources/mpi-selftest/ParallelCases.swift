@@ -1,5 +1,7 @@
 import DataParallel
+import Glibc
 import MPI
+import Synchronization
 
 /// The tree all-reduce, the agreement and the lane.
 let parallelCases: [Case] = [
@@ -72,6 +74,27 @@ let parallelCases: [Case] = [
             all.reduce(0) { $0 + $1[3] } + (try lane.communicator.allReduce(1.0, .sum))
         }
         harness.expectEqual(sum, Double(2 * harness.size), "value through the lane")
+    },
+    Case("watchdog") { harness in
+        let heard = Mutex<[String]>([])
+        let watchdog = Watchdog(
+            topology: harness.topology, warning: .milliseconds(40),
+            report: { line in heard.withLock { $0.append(line) } })
+        let lane = CommunicationLane(
+            communicator: try harness.world.duplicate(), hostname: harness.topology.hostname, watchdog: watchdog)
+        let slow = CollectiveRequest(.broadcast, "slow")
+        for (phase, messages) in [
+            (TrainingPhase("prepareData", isWatched: false), 0), (TrainingPhase("training", epoch: 3, batch: 17), 1),
+        ] {
+            Watchdog.phase = phase
+            try lane.perform(slow) { _ in _ = usleep(300_000) }
+            let lines = heard.withLock { $0 }
+            harness.expectEqual(lines.count, messages, "messages in \(phase): \(lines)")
+            harness.expect(
+                lines.allSatisfy { $0.contains("in broadcast 'slow' (phase: training epoch 3 batch 17)") }, "\(lines)")
+        }
+        lane.shutdown()
+        watchdog.stop()
     },
     Case("lane errors") { harness in
         struct Wrong: Error, Equatable { let number: Int }

@@ -1,19 +1,13 @@
 // The library's multi-rank tests as one program:
 //     mpirun -n N mpi-selftest [case …]        runs the cases whose names are given, or all
 //     mpirun -n N mpi-selftest --fail KIND     fails on purpose: throw, kill, mismatch, stall
+//     mpirun -n N mpi-selftest --large         counts beyond 32 bits for real; takes 5 GiB a rank
 //     mpirun -n N mpi-selftest --bench         measures
 import DataParallel
 import MPI
 
-/// Says what happened and ends the job: never on to `MPI_Finalize`, which would wait for ranks that wait for this one.
-func die(_ error: any Error, _ harness: Harness?) -> Never {
-    let place = harness.map { "rank \($0.rank)/\($0.size) \($0.topology.hostname)" } ?? "start"
-    Watchdog.printLine("[\(place)] \(Watchdog.phase): \(error)")
-    MPIEnvironment.abort(code: 1)
-}
-
-func runCases(_ names: [String], _ harness: Harness) throws -> Int {
-    let cases = (collectiveCases + parallelCases).filter { names.isEmpty || names.contains($0.name) }
+func runCases(_ names: [String], in all: [Case], _ harness: Harness) throws -> Int {
+    let cases = all.filter { names.isEmpty || names.contains($0.name) }
     var (passed, failed) = (0, 0)
     for one in cases {
         Watchdog.phase = TrainingPhase("case '\(one.name)'")
@@ -39,15 +33,17 @@ do {
             fatalError("--fail takes throw, kill, mismatch or stall")
         }
         try failure.run(made)
+    } else if arguments.first == "--large" {
+        failed = try runCases([], in: largeCases, made)
     } else if arguments.first == "--bench" {
         try measure(made)
     } else {
-        failed = try runCases(arguments, made)
+        failed = try runCases(arguments, in: collectiveCases + parallelCases, made)
     }
     try MPIEnvironment.finalize()
     if failed > 0 { throw SelfTestFailure(count: failed) }
 } catch {
-    die(error, harness)
+    JobFailure.end(error, topology: harness?.topology)
 }
 
 /// Some cases failed; every rank knows.
