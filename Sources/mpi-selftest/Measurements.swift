@@ -1,4 +1,5 @@
 import DataParallel
+import Glibc
 import MPI
 
 /// Times of the tree all-reduce beside MPI's own, and of the lane, in microseconds: the least of several rounds.
@@ -44,7 +45,41 @@ func measure(_ harness: Harness) throws {
     let tickets = (0..<2000).map { _ in lane.submit(request) { _ in } }
     for ticket in tickets { try ticket.wait() }
     report(harness, "lane submit of nothing, 2000 in a row: \(round(spent(queued) / 2000)) µs")
+    try measureWaiting(harness, lane)
     lane.shutdown()
+}
+
+/// What a lane that waits for another rank takes from the computing thread of its own rank.
+private func measureWaiting(_ harness: Harness, _ lane: CommunicationLane) throws {
+    let barrier = CollectiveRequest(.barrier, "late rank")
+    try lane.perform(barrier) { try $0.communicator.barrier() }
+    if harness.rank == 0 {
+        let alone = computing()
+        let ticket = lane.submit(barrier) { try $0.communicator.barrier() }
+        let beside = computing()
+        report(
+            harness,
+            "computing \(round(alone / 1000)) ms alone, \(round(beside / 1000)) ms beside a waiting lane")
+        try ticket.wait()
+    } else {
+        // The others come late, and sleep meanwhile.
+        usleep(1_500_000)
+        try lane.perform(barrier) { try $0.communicator.barrier() }
+    }
+}
+
+/// Microseconds of a fixed piece of arithmetic, through memory so that it is not optimised away.
+private func computing() -> Double {
+    let values = UnsafeMutableBufferPointer<Double>.allocate(capacity: 1024)
+    values.initialize(repeating: 1)
+    defer { values.deallocate() }
+    let start = ContinuousClock.now
+    for _ in 0..<300_000 {
+        for index in values.indices { values[index] = values[index] * 0.999999 + 1e-6 }
+        // Seen by the optimiser as a use of all values.
+        if values[Int(values[7]) & 1023] < 0 { return 0 }
+    }
+    return spent(start)
 }
 
 private func report(_ harness: Harness, _ line: String) {
