@@ -56,7 +56,7 @@ let package = Package(
         .executableTarget(
             name: "lightning", dependencies: ["ExampleModules"], path: "Sources/lightning-cli", swiftSettings: strict),
         .executableTarget(name: "lightning-bench", dependencies: ["Lightning"], swiftSettings: strict),
-        .executableTarget(name: "mpi-selftest", dependencies: ["Lightning"], swiftSettings: strict),
+        .executableTarget(name: "mpi-selftest", dependencies: ["MPI", "DataParallel"], swiftSettings: strict),
 
         // Tests.
         .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
