@@ -37,6 +37,48 @@ extension HDF5Dataset {
         try read(into: buffer, as: elementType, offset: block.offset, count: block.count)
     }
 
+    /// Reads any rows, in any order, into memory.
+    ///
+    /// Neighbours in the list that are neighbours in the file are read together. How fast single rows are depends on
+    /// the chunks: each is read, checked and unpacked as a whole unless it is in the chunk cache.
+    ///
+    /// - Parameters:
+    ///   - indices: Indices in the first dimension; may repeat.
+    ///   - buffer: Memory for exactly `indices.count * rowCount` elements; rows lie in it in the order of `indices`.
+    ///   - elementType: The type of the elements in memory.
+    /// - Throws: `HDF5Error`, also of kind `wrongShape` when there are no such rows.
+    public func read(
+        rows indices: some Collection<Int>, into buffer: UnsafeMutableRawBufferPointer, as elementType: HDF5ElementType
+    ) throws(HDF5Error) {
+        var blocks: [Block] = []
+        var run = 0..<0
+        for index in indices {
+            if index == run.upperBound, !run.isEmpty {
+                run = run.lowerBound..<index + 1
+                continue
+            }
+            if !run.isEmpty { blocks.append(try rows(run, "read(rows:)")) }
+            run = index..<index + 1
+        }
+        if !run.isEmpty { blocks.append(try rows(run, "read(rows:)")) }
+        try read(blocks, into: buffer, as: elementType)
+    }
+
+    /// Reads any rows, in any order.
+    ///
+    /// - Parameters:
+    ///   - indices: Indices in the first dimension; may repeat.
+    ///   - type: What to read the elements as.
+    /// - Returns: `indices.count * rowCount` elements, in the order of `indices`.
+    /// - Throws: `HDF5Error`, also of kind `wrongShape` when there are no such rows.
+    public func read<Element: HDF5Element>(
+        rows indices: [Int], as type: Element.Type = Element.self
+    ) throws(HDF5Error) -> [Element] {
+        try array(of: indices.count * rowCount) { bytes throws(HDF5Error) in
+            try read(rows: indices, into: bytes, as: Element.hdf5ElementType)
+        }
+    }
+
     /// Reads a block of elements, in row-major order.
     ///
     /// - Parameters:

@@ -7,7 +7,7 @@ internal import CHDF5
 
 /// How the values of a dataset lie in the file.
 public enum HDF5Layout: Sendable, Equatable {
-    /// In the dataset's header when they are few, otherwise in chunks of about 1 MiB made of whole rows.
+    /// In the dataset's header when they are few, otherwise in chunks of about 256 KiB made of whole rows.
     case automatic
     /// In chunks of this shape, the unit of reading, checksums and compression.
     case chunks([Int])
@@ -17,8 +17,11 @@ public enum HDF5Layout: Sendable, Equatable {
 
 /// Values of up to this many bytes are stored in the dataset's header.
 private let compactLimit = 4096
-/// What automatic chunks aim at: large enough that the chunk index is small, small enough for processor caches.
-private let chunkTarget = 1 << 20
+/// What automatic chunks aim at, in bytes.
+///
+/// Measured with 256 MiB of checked values: chunks from 64 KiB to 4 MiB are written and read at much the same speed
+/// (0.8 to 1.5 GB/s), chunks of 16 MiB at half of it. Smaller chunks mean less to read for a single row.
+private let chunkTarget = 256 << 10
 /// HDF5's own limit for a chunk is 4 GiB.
 private let chunkLimit = Int(UInt32.max)
 

@@ -7,6 +7,17 @@ struct Block {
     var elements: Int { count.reduce(1, *) }
 }
 
+/// What HDF5's reading and writing routines are called with, but for the memory.
+struct TransferCall {
+    let dataset: hid_t
+    let type: hid_t
+    let memorySpace: hid_t
+    let fileSpace: hid_t
+    let properties: hid_t
+    /// Where in the caller's memory the elements begin, in bytes.
+    let start: Int
+}
+
 extension HDF5Dataset {
     /// Reads all elements into memory.
     ///
@@ -18,9 +29,7 @@ extension HDF5Dataset {
     public func read(
         into buffer: UnsafeMutableRawBufferPointer, as elementType: HDF5ElementType
     ) throws(HDF5Error) {
-        try transfer(nil, buffer.count, elementType, "H5Dread") { identifier, type, memory, file, properties in
-            buffer.baseAddress.map { H5Dread(identifier, type, memory, file, properties, $0) } ?? 0
-        }
+        try read(nil, into: buffer, as: elementType)
     }
 
     /// Reads a block into memory.
@@ -34,10 +43,7 @@ extension HDF5Dataset {
     public func read(
         into buffer: UnsafeMutableRawBufferPointer, as elementType: HDF5ElementType, offset: [Int], count: [Int]
     ) throws(HDF5Error) {
-        let block = Block(offset: offset, count: count)
-        try transfer(block, buffer.count, elementType, "H5Dread") { identifier, type, memory, file, properties in
-            buffer.baseAddress.map { H5Dread(identifier, type, memory, file, properties, $0) } ?? 0
-        }
+        try read([Block(offset: offset, count: count)], into: buffer, as: elementType)
     }
 
     /// Writes all elements from memory.
@@ -47,9 +53,7 @@ extension HDF5Dataset {
     ///   - elementType: The type of the elements in memory.
     /// - Throws: `HDF5Error`, as reading does, and of kind `diskFull`.
     public func write(from buffer: UnsafeRawBufferPointer, as elementType: HDF5ElementType) throws(HDF5Error) {
-        try transfer(nil, buffer.count, elementType, "H5Dwrite") { identifier, type, memory, file, properties in
-            buffer.baseAddress.map { H5Dwrite(identifier, type, memory, file, properties, $0) } ?? 0
-        }
+        try write(nil, from: buffer, as: elementType)
     }
 
     /// Writes a block from memory.
@@ -63,9 +67,27 @@ extension HDF5Dataset {
     public func write(
         from buffer: UnsafeRawBufferPointer, as elementType: HDF5ElementType, offset: [Int], count: [Int]
     ) throws(HDF5Error) {
-        let block = Block(offset: offset, count: count)
-        try transfer(block, buffer.count, elementType, "H5Dwrite") { identifier, type, memory, file, properties in
-            buffer.baseAddress.map { H5Dwrite(identifier, type, memory, file, properties, $0) } ?? 0
+        try write([Block(offset: offset, count: count)], from: buffer, as: elementType)
+    }
+
+    /// Reads blocks one after the other into memory; everything without blocks.
+    func read(
+        _ blocks: [Block]?, into buffer: UnsafeMutableRawBufferPointer, as elementType: HDF5ElementType
+    ) throws(HDF5Error) {
+        try transfer(blocks, buffer.count, elementType, "H5Dread") { call in
+            guard let memory = buffer.baseAddress else { return 0 }
+            return H5Dread(
+                call.dataset, call.type, call.memorySpace, call.fileSpace, call.properties, memory + call.start)
+        }
+    }
+
+    private func write(
+        _ blocks: [Block]?, from buffer: UnsafeRawBufferPointer, as elementType: HDF5ElementType
+    ) throws(HDF5Error) {
+        try transfer(blocks, buffer.count, elementType, "H5Dwrite") { call in
+            guard let memory = buffer.baseAddress else { return 0 }
+            return H5Dwrite(
+                call.dataset, call.type, call.memorySpace, call.fileSpace, call.properties, memory + call.start)
         }
     }
 
@@ -75,14 +97,13 @@ extension HDF5Dataset {
             throw HDF5Error(.wrongShape, routine, at: object.place, "a single value has no rows")
         }
         let rest = shape.dropFirst()
-        return Block(
-            offset: [rows.lowerBound] + rest.map { _ in 0 }, count: [rows.count] + Array(rest))
+        return Block(offset: [rows.lowerBound] + rest.map { _ in 0 }, count: [rows.count] + Array(rest))
     }
 
     /// Checks a transfer, prepares HDF5's description of it, and makes it.
     private func transfer(
-        _ block: Block?, _ byteCount: Int, _ elementType: HDF5ElementType, _ routine: String,
-        _ body: (_ dataset: hid_t, _ type: hid_t, _ memory: hid_t, _ file: hid_t, _ properties: hid_t) -> herr_t
+        _ blocks: [Block]?, _ byteCount: Int, _ elementType: HDF5ElementType, _ routine: String,
+        _ body: (TransferCall) -> herr_t
     ) throws(HDF5Error) {
         let place = object.place
         guard isNumeric else {
@@ -90,8 +111,8 @@ extension HDF5Dataset {
                 .wrongType, routine, at: place,
                 "the dataset holds elements of type \(storedType), which cannot be \(elementType.rawValue)")
         }
-        if let block { try validate(block, routine) }
-        let elements = block?.elements ?? count
+        for block in blocks ?? [] { try validate(block, routine) }
+        let elements = blocks?.reduce(0) { $0 + $1.elements } ?? count
         guard byteCount == elements * elementType.size else {
             throw HDF5Error(
                 .wrongShape, routine, at: place,
@@ -99,24 +120,36 @@ extension HDF5Dataset {
                     + "the buffer in memory has \(byteCount)")
         }
         try withLibrary { () throws(HDF5Error) in
-            let identifier = try object.opened(for: routine)
+            let dataset = try object.opened(for: routine)
             // HDF5 refuses a null address even when there is nothing to transfer.
             guard elements > 0 else { return }
             let properties = try Conversion.properties(from: self.elementType, to: elementType, at: place)
-            guard let block, !shape.isEmpty else {
+            guard let blocks, !shape.isEmpty else {
                 let all = chdf5_whole_dataspace()
-                try call(routine, at: place) { body(identifier, elementType.native, all, all, properties.value) }
+                try call(routine, at: place) {
+                    body(
+                        TransferCall(
+                            dataset: dataset, type: elementType.native, memorySpace: all, fileSpace: all,
+                            properties: properties.value, start: 0))
+                }
                 return
             }
-            let file = try Identifier("H5Dget_space", at: place) { H5Dget_space(identifier) }
-            let offset = block.offset.map { hsize_t($0) }
-            let count = block.count.map { hsize_t($0) }
-            try call("H5Sselect_hyperslab", at: place) {
-                H5Sselect_hyperslab(file.value, H5S_SELECT_SET, offset, nil, count, nil)
-            }
-            let memory = try dataspace(block.count, at: place)
-            try call(routine, at: place) {
-                body(identifier, elementType.native, memory.value, file.value, properties.value)
+            let fileSpace = try Identifier("H5Dget_space", at: place) { H5Dget_space(dataset) }
+            var start = 0
+            for block in blocks where block.elements > 0 {
+                let offset = block.offset.map { hsize_t($0) }
+                let count = block.count.map { hsize_t($0) }
+                try call("H5Sselect_hyperslab", at: place) {
+                    H5Sselect_hyperslab(fileSpace.value, H5S_SELECT_SET, offset, nil, count, nil)
+                }
+                let memorySpace = try dataspace(block.count, at: place)
+                try call(routine, at: place) {
+                    body(
+                        TransferCall(
+                            dataset: dataset, type: elementType.native, memorySpace: memorySpace.value,
+                            fileSpace: fileSpace.value, properties: properties.value, start: start))
+                }
+                start += block.elements * elementType.size
             }
         }
     }

@@ -12,8 +12,10 @@ func currentErrorStack() -> [String] {
                 guard let entry = entry?.pointee, let lines else { return 0 }
                 let function = entry.func_name.map { String(cString: $0) } ?? "?"
                 let explanation = entry.desc.map { String(cString: $0) } ?? ""
+                // The driver puts the output of `ctime` into its message, with its line feed.
                 let line = "\(function): \(explanation) (\(message(entry.maj_num)): \(message(entry.min_num)))"
-                lines.assumingMemoryBound(to: [String].self).pointee.append(line)
+                lines.assumingMemoryBound(to: [String].self).pointee.append(
+                    String(line.map { $0.isNewline ? " " : $0 }))
                 return 0
             }, lines)
     }

@@ -64,12 +64,14 @@ public struct HDF5Error: Error, Sendable {
 }
 
 extension HDF5Error: CustomStringConvertible {
-    /// The failure on one line, then the advice and HDF5's own words on lines of their own.
+    /// The failure on one line, then the advice and both ends of HDF5's stack on lines of their own.
     public var description: String {
         let place = object.isEmpty ? path : "\(path), \(object)"
         var text = "\(place): \(reason) (in \(routine))"
         if let advice { text += "\n  \(advice)" }
-        for line in stack { text += "\n  HDF5: \(line)" }
+        // The outermost call says what was wanted, the innermost why it failed; twenty lines between say little.
+        let shown = stack.count <= 4 ? stack : [stack[0], "…"] + stack.suffix(2)
+        for line in shown { text += "\n  HDF5: \(line)" }
         return text
     }
 }

@@ -92,6 +92,30 @@ struct RoundTripTests {
         }
     }
 
+    @Test func anyRowsInAnyOrder() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/rows.h5"
+            let file = try HDF5File.create(at: path)
+            let values = (0..<300).map { UInt8($0 % 251) }
+            try file.writeDataset("x", values, shape: [100, 3], layout: .chunks([7, 3]))
+            try file.close()
+            for cache in [nil, 0, 1 << 20] {
+                let dataset = try HDF5File.open(at: path).dataset("x", cache: cache)
+                for indices in [[], [99], [0, 1, 2], [5, 4, 3], [10, 11, 80, 81, 10, 10, 0], Array(0..<100)] {
+                    let expected = indices.flatMap { values[$0 * 3..<$0 * 3 + 3] }
+                    #expect(try dataset.read(rows: indices, as: UInt8.self) == expected)
+                    #expect(try dataset.read(rows: indices, as: Double.self) == expected.map(Double.init))
+                }
+                expectError(.wrongShape, mentioning: "[100, 0]") {
+                    _ = try dataset.read(rows: [3, 100], as: UInt8.self)
+                }
+                expectError(.wrongShape, mentioning: "[-1, 0]") {
+                    _ = try dataset.read(rows: [-1], as: UInt8.self)
+                }
+            }
+        }
+    }
+
     @Test func theSameCallsGiveTheSameBytes() throws {
         try withTemporaryDirectory { directory in
             let images = try ["a", "b"].map { name in
