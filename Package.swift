@@ -52,7 +52,9 @@ let package = Package(
             swiftSettings: strict),
 
         // Layer 4: programs.
-        .target(name: "ExampleModules", dependencies: ["Lightning"], resources: [.copy("Data")], swiftSettings: safe),
+        .target(
+            name: "ExampleModules", dependencies: ["Lightning"], resources: [.embedInCode("Data/digits.h5")],
+            swiftSettings: safe),
         .executableTarget(
             name: "lightning", dependencies: ["ExampleModules"], path: "Sources/lightning-cli", swiftSettings: strict),
         .executableTarget(name: "lightning-bench", dependencies: ["Lightning"], swiftSettings: strict),
