@@ -33,13 +33,13 @@ func measure(_ harness: Harness) throws {
         report(
             harness, "\(bytes >> 10) KiB: whole \(round(tree)) sliced \(round(sliced)) MPI_Allreduce \(round(mpi)) µs")
     }
-    let shared = try NodeAllReduce(node: world, bytes: 64 << 20)
+    guard let shared = try NodeAllReduce(world: world, node: try world.splitShared(), bytes: 64 << 20) else { return }
     for bytes in [1, 4, 16, 64, 256, 1024, 4096, 65536].map({ $0 << 10 }) {
         var best = Double.infinity
         for _ in 0..<5 {
             best = min(
                 best,
-                try microseconds(world, max(2, min(200, (64 << 20) / bytes))) { shared.sumFloats(0..<(bytes / 4)) })
+                try microseconds(world, max(2, min(200, (64 << 20) / bytes))) { try shared.sumFloats(0..<(bytes / 4)) })
         }
         report(harness, "\(bytes >> 10) KiB in shared memory: \(round(best)) µs")
     }
