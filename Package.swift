@@ -75,7 +75,8 @@ let package = Package(
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "DataParallelTests", dependencies: ["DataParallel", "MPI", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "LightningTests", dependencies: ["Lightning", "ExampleModules", "TestSupport"], swiftSettings: strict),
     ]

@@ -16,6 +16,10 @@ typedef struct {
     MPI_Request request;
 } CMPIRequest;
 
+typedef struct {
+    MPI_Win window;
+} CMPIWindow;
+
 static inline CMPICommunicator cmpi_comm_world(void) { return (CMPICommunicator){MPI_COMM_WORLD}; }
 static inline int cmpi_is_null(CMPICommunicator communicator) { return communicator.comm == MPI_COMM_NULL; }
 
@@ -45,6 +49,26 @@ static inline int cmpi_return_errors(CMPICommunicator communicator) {
 /// The communicator of the ranks that can share memory with this one.
 static inline int cmpi_split_shared(CMPICommunicator parent, int key, CMPICommunicator *child) {
     return MPI_Comm_split_type(parent.comm, MPI_COMM_TYPE_SHARED, key, MPI_INFO_NULL, &child->comm);
+}
+
+/// Memory that all ranks of `node` see; each gives `bytes`. Errors are returned, direct loads and stores allowed.
+static inline int cmpi_allocate_shared(MPI_Aint bytes, CMPICommunicator node, CMPIWindow *window) {
+    void *own;
+    int code = MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, node.comm, &own, &window->window);
+    if (code == MPI_SUCCESS) code = MPI_Win_set_errhandler(window->window, MPI_ERRORS_RETURN);
+    if (code == MPI_SUCCESS) code = MPI_Win_lock_all(MPI_MODE_NOCHECK, window->window);
+    return code;
+}
+
+/// Where this process sees the part of `rank`.
+static inline int cmpi_shared_part(CMPIWindow window, int rank, MPI_Aint *bytes, void **start) {
+    int unit;
+    return MPI_Win_shared_query(window.window, rank, bytes, &unit, start);
+}
+
+static inline int cmpi_free_shared(CMPIWindow *window) {
+    int code = MPI_Win_unlock_all(window->window);
+    return code == MPI_SUCCESS ? MPI_Win_free(&window->window) : code;
 }
 
 /// Receives at most `capacity` bytes and says how many came.

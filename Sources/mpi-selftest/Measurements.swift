@@ -33,6 +33,17 @@ func measure(_ harness: Harness) throws {
         report(
             harness, "\(bytes >> 10) KiB: whole \(round(tree)) sliced \(round(sliced)) MPI_Allreduce \(round(mpi)) µs")
     }
+    guard let shared = try NodeAllReduce(world: world, node: try world.splitShared(), bytes: 64 << 20) else { return }
+    for bytes in [1, 4, 16, 64, 256, 1024, 4096, 65536].map({ $0 << 10 }) {
+        var best = Double.infinity
+        for _ in 0..<5 {
+            best = min(
+                best,
+                try microseconds(world, max(2, min(200, (64 << 20) / bytes))) { try shared.sumFloats(0..<(bytes / 4)) })
+        }
+        report(harness, "\(bytes >> 10) KiB in shared memory: \(round(best)) µs")
+    }
+    try shared.free()
     let agreement = Agreement(communicator: world, hostname: harness.topology.hostname)
     let request = CollectiveRequest(.optimizerStep, "gradients")
     report(harness, "agreement: \(round(try microseconds(world, 2000) { _ = try agreement.agree(on: request) })) µs")

@@ -18,6 +18,29 @@ let parallelCases: [Case] = [
             }
         }
     },
+    Case("node all-reduce") { harness in
+        let shared = try harness.world.splitShared()
+        guard shared.size == harness.size else { return }
+        // The true node, then pretended nodes of one and of two ranks, which communicate as distant ones do.
+        for perNode in [harness.size, 1, 2] {
+            guard let node = try shared.split(color: harness.rank / perNode) else { continue }
+            let made = try NodeAllReduce(world: harness.world, node: node, bytes: 8 * 200_000)
+            harness.expectEqual(
+                made != nil, perNode >= harness.size || harness.size % perNode == 0, "nodes of \(perNode)")
+            guard let reducer = made else { continue }
+            for first in [0, 1, 16, 333] {
+                for count in [0, 1, 2, 15, 16, 17, 63, 1021, 4096, 4099, 100_003] {
+                    try compare(harness, count, make: { Float($0) }) {
+                        try sumShared($0, first, reducer.buffer) { try reducer.sumFloats($0) }
+                    }
+                    try compare(harness, count, make: { $0 }) {
+                        try sumShared($0, first, reducer.buffer) { try reducer.sumDoubles($0) }
+                    }
+                }
+            }
+            try reducer.free()
+        }
+    },
     Case("agreement") { harness in
         let agreement = Agreement(communicator: try harness.world.duplicate(), hostname: harness.topology.hostname)
         let request = CollectiveRequest(.optimizerStep, "gradients", count: 10, of: .float32)
@@ -139,6 +162,23 @@ private func reference<Element: FloatingPoint>(_ sources: [Element]) -> Element 
         distance *= 2
     }
     return partial[0]
+}
+
+/// Sums through the shared buffer and checks that the elements beside the range stay.
+private func sumShared<Element: BinaryFloatingPoint>(
+    _ values: UnsafeMutableBufferPointer<Element>, _ first: Int, _ room: UnsafeMutableRawBufferPointer,
+    _ sum: (Range<Int>) throws -> Void
+) throws {
+    let shared = room.assumingMemoryBound(to: Element.self)
+    let range = first..<(first + values.count)
+    if first > 0 { shared[first - 1] = 41 }
+    shared[range.upperBound] = 42
+    for index in values.indices { shared[first + index] = values[index] }
+    try sum(range)
+    for index in values.indices { values[index] = shared[first + index] }
+    if shared[range.upperBound] != 42 || (first > 0 && shared[first - 1] != 41), let start = values.baseAddress {
+        start.pointee = .nan
+    }
 }
 
 private func compare<Element: BinaryFloatingPoint>(

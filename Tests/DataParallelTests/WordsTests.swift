@@ -1,4 +1,5 @@
 import DataParallel
+import MPI
 import Testing
 
 @Suite struct WordsTests {
@@ -37,5 +38,15 @@ import Testing
         #expect(
             CollectiveRequest(.allReduce, "loss", count: 3, of: .float64).description == "allReduce 'loss' of 3 float64"
         )
+    }
+
+    @Test func failureNamesRankPhaseAndCause() {
+        struct Cause: Error, CustomStringConvertible { let description = "the error" }
+        let topology = Topology(
+            globalRank: 2, localRank: 0, nodeRank: 1, worldSize: 3, localSize: 1, nodeCount: 2, hostname: "node7")
+        let phase = TrainingPhase("training", epoch: 3, batch: 17)
+        #expect(
+            JobFailure.message(for: Cause(), phase: phase, topology: topology)
+                == "[rank 2/3 node7] training epoch 3 batch 17: the error")
     }
 }
