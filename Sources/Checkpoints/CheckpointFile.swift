@@ -74,8 +74,8 @@ extension Checkpoint {
         let keys = try group.readText("keys").split(separator: "\n").map(String.init)
         for key in keys {
             let dataset = try group.dataset(key)
-            guard let dtype = DType(rawValue: dataset.elementType.rawValue) else {
-                throw CheckpointError("'\(key)' holds \(dataset.elementType), which is no tensor type")
+            guard let type = dataset.elementType, let dtype = DType(rawValue: type.rawValue) else {
+                throw CheckpointError("'\(key)' is not of a type that tensors can have")
             }
             state[key] = try Tensor(shape: Shape(dataset.shape), dtype: dtype) { bytes in
                 try dataset.read(into: bytes, as: dtype.fileType)
