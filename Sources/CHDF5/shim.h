@@ -35,3 +35,9 @@ static inline size_t chdf5_variable_length(void) { return H5T_VARIABLE; }
 
 static inline hid_t chdf5_whole_dataspace(void) { return H5S_ALL; }
 static inline hid_t chdf5_current_error_stack(void) { return H5E_DEFAULT; }
+
+// What the library may assume of a driver for plain files: the same as of its own.
+static inline unsigned long chdf5_plain_file_features(void) {
+    return H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE |
+           H5FD_FEAT_AGGREGATE_SMALLDATA | H5FD_FEAT_DEFAULT_VFD_COMPATIBLE;
+}

@@ -132,6 +132,7 @@ extension HDF5Dataset {
                             dataset: dataset, type: elementType.native, memorySpace: all, fileSpace: all,
                             properties: properties.value, start: 0))
                 }
+                try place.checkWritten(routine)
                 return
             }
             let fileSpace = try Identifier("H5Dget_space", at: place) { H5Dget_space(dataset) }
@@ -151,6 +152,7 @@ extension HDF5Dataset {
                 }
                 start += block.elements * elementType.size
             }
+            try place.checkWritten(routine)
         }
     }
 

@@ -1,5 +1,13 @@
 internal import CHDF5
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// Takes HDF5's error stack, outermost call first, as lines `function: explanation (major: minor)`.
 ///
 /// Must be called under the library's lock, directly after the call that failed: the next call clears the stack.
@@ -36,6 +44,13 @@ extension HDF5Error {
             return HDF5Error(cause.kind, routine, at: place, cause.reason, advice: cause.advice, stack: stack)
         }
         return HDF5Error(.other, routine, at: place, "HDF5 reports a failure", stack: stack)
+    }
+
+    /// The error for a refusal of the operating system that HDF5 was not told of.
+    static func fromErrno(_ code: Int32, routine: String, at place: Place) -> HDF5Error {
+        let words = String(cString: strerror(code))
+        let error = fromStack(["errno = \(code), error message = '\(words)'"], routine: routine, at: place)
+        return error.kind == .other ? HDF5Error(.other, routine, at: place, words) : error
     }
 
     private struct Cause {

@@ -6,19 +6,20 @@ import Synchronization
 /// Everything opened inside a file holds its session, so that a dataset stays
 /// readable when the `HDF5File` it came from is gone; the last holder closes the file.
 final class FileSession: Sendable {
-    let path: String
+    let place: Place
     private let identifier: hid_t
     private let isOpen = Mutex(true)
 
     /// Owns a file identifier.
-    init(path: String, identifier: hid_t) {
-        self.path = path
+    init(place: Place, identifier: hid_t) {
+        self.place = place
         self.identifier = identifier
     }
 
     /// The file's identifier, or an error when the file has been closed.
     func opened(for routine: String, at place: Place) throws(HDF5Error) -> hid_t {
         guard isStillOpen else { throw HDF5Error(.closed, routine, at: place, "the file has been closed") }
+        try place.checkWritten(routine)
         return identifier
     }
 
@@ -26,10 +27,10 @@ final class FileSession: Sendable {
 
     /// Writes what HDF5 still holds in memory to the operating system.
     func flush() throws(HDF5Error) {
-        let place = Place(path: path)
         try withLibrary { () throws(HDF5Error) in
             let file = try opened(for: "flush", at: place)
             try call("H5Fflush", at: place) { H5Fflush(file, H5F_SCOPE_LOCAL) }
+            try place.checkWritten("H5Fflush")
         }
     }
 
@@ -43,7 +44,8 @@ final class FileSession: Sendable {
                 return isOpen
             }
             guard wasOpen else { return }
-            try call("H5Fclose", at: Place(path: path)) { H5Fclose(identifier) }
+            try call("H5Fclose", at: place) { H5Fclose(identifier) }
+            try place.checkWritten("H5Fclose")
         }
     }
 

@@ -15,6 +15,12 @@ public final class HDF5Group: HDF5Container, Sendable {
     }
 }
 
+/// What a name in a container stands for.
+enum HDF5Child {
+    case group(HDF5Group)
+    case dataset(HDF5Dataset)
+}
+
 extension HDF5Container {
     /// The names of the groups and datasets directly inside, in alphabetical (byte) order.
     ///
@@ -40,8 +46,10 @@ extension HDF5Container {
     ///
     /// - Throws: `HDF5Error` of kind `missingObject`, with the names that do exist, or `wrongType` for a dataset.
     public func group(_ name: String) throws(HDF5Error) -> HDF5Group {
-        try withLibrary { () throws(HDF5Error) in
-            HDF5Group(try openObject(name, of: H5O_TYPE_GROUP, routine: "H5Oopen"))
+        switch try child(name) {
+        case .group(let group): return group
+        case .dataset(let dataset):
+            throw HDF5Error(.wrongType, "H5Oopen", at: dataset.object.place, "this is a dataset, not a group")
         }
     }
 
@@ -70,9 +78,9 @@ extension HDF5Container {
     /// - Throws: `HDF5Error` of kind `missingObject`, with the names that do exist, or `wrongType` for a group.
     public func dataset(_ name: String, cache: Int? = nil) throws(HDF5Error) -> HDF5Dataset {
         try withLibrary { () throws(HDF5Error) in
-            guard let cache else { return try HDF5Dataset(openObject(name, of: H5O_TYPE_DATASET, routine: "H5Oopen")) }
-            // Opened once to see that it is a dataset, and closed: the first open dataset determines the cache.
-            try withExtendedLifetime(openObject(name, of: H5O_TYPE_DATASET, routine: "H5Oopen")) { _ in }
+            // With a cache this looks and closes again: the first that opens a dataset determines its cache.
+            guard let cache else { return try openDataset(name) }
+            _ = try openDataset(name)
             let place = object.place.appending(name)
             let access = try Identifier("H5Pcreate", at: place) { H5Pcreate(chdf5_dataset_access()) }
             // A prime number of slots, many times the chunks that find room, keeps chunks from evicting each other.
@@ -80,6 +88,14 @@ extension HDF5Container {
             let parent = try object.opened(for: "H5Dopen2")
             let identifier = try call("H5Dopen2", at: place) { H5Dopen2(parent, name, access.value) }
             return try HDF5Dataset(HDF5Object(session: object.session, place: place, identifier: identifier))
+        }
+    }
+
+    private func openDataset(_ name: String) throws(HDF5Error) -> HDF5Dataset {
+        switch try child(name) {
+        case .dataset(let dataset): return dataset
+        case .group(let group):
+            throw HDF5Error(.wrongType, "H5Oopen", at: group.object.place, "this is a group, not a dataset")
         }
     }
 
@@ -92,9 +108,10 @@ extension HDF5Container {
             try withLibrary { () throws(HDF5Error) in
                 var found: [String] = []
                 for name in try names {
-                    if let group = try? group(name) {
+                    switch try child(name) {
+                    case .group(let group):
                         for inner in try group.allDatasetNames { found.append("\(name)/\(inner)") }
-                    } else {
+                    case .dataset:
                         found.append(name)
                     }
                 }
@@ -112,21 +129,22 @@ extension HDF5Container {
         if try !contains(parents) { try createGroup(parents) }
     }
 
-    /// Opens what bears a name and checks what it is; missing names are told with their neighbours.
-    private func openObject(_ name: String, of type: H5O_type_t, routine: String) throws(HDF5Error) -> HDF5Object {
-        let parent = try object.opened(for: routine)
-        let place = object.place.appending(name)
-        let prefix = try existingPrefix(of: name, routine: routine)
-        guard prefix.isWhole else { throw missing(name, after: prefix.path, routine: routine) }
-        let identifier = try call(routine, at: place) { H5Oopen(parent, name, chdf5_default_properties()) }
-        let opened = HDF5Object(session: object.session, place: place, identifier: identifier)
-        let isGroup = H5Iget_type(identifier) == H5I_GROUP
-        guard isGroup == (type == H5O_TYPE_GROUP) else {
-            throw HDF5Error(
-                .wrongType, routine, at: place,
-                isGroup ? "this is a group, not a dataset" : "this is a dataset, not a group")
+    /// Opens what bears a name; missing names are told with their neighbours.
+    func child(_ name: String) throws(HDF5Error) -> HDF5Child {
+        try withLibrary { () throws(HDF5Error) in
+            let routine = "H5Oopen"
+            let parent = try object.opened(for: routine)
+            let place = object.place.appending(name)
+            let prefix = try existingPrefix(of: name, routine: routine)
+            guard prefix.isWhole else { throw missing(name, after: prefix.path, routine: routine) }
+            let identifier = try call(routine, at: place) { H5Oopen(parent, name, chdf5_default_properties()) }
+            let opened = HDF5Object(session: object.session, place: place, identifier: identifier)
+            switch H5Iget_type(identifier) {
+            case H5I_GROUP: return .group(HDF5Group(opened))
+            case H5I_DATASET: return try .dataset(HDF5Dataset(opened))
+            default: throw HDF5Error(.wrongType, routine, at: place, "this is neither a group nor a dataset")
+            }
         }
-        return opened
     }
 
     /// How much of a path exists; HDF5 wants every step of a path to be asked for by itself.

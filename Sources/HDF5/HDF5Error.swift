@@ -82,12 +82,24 @@ extension HDF5Error: CustomStringConvertible {
 struct Place: Sendable {
     let path: String
     var object = ""
+    /// The file, when it is being written: a failure may follow from an earlier refusal to write.
+    var written: WrittenFile?
 
     func appending(_ name: String) -> Place {
-        Place(path: path, object: object.isEmpty ? name : "\(object)/\(name)")
+        Place(path: path, object: object.isEmpty ? name : "\(object)/\(name)", written: written)
     }
 
     func attribute(_ name: String) -> Place {
-        Place(path: path, object: object.isEmpty ? "attribute \(name)" : "\(object), attribute \(name)")
+        let attribute = object.isEmpty ? "attribute \(name)" : "\(object), attribute \(name)"
+        return Place(path: path, object: attribute, written: written)
+    }
+
+    /// Fails when the operating system refused to write a part of the file, now or earlier.
+    ///
+    /// Called under the library's lock; see Note [HDF5 does not survive a full disk].
+    func checkWritten(_ routine: String) throws(HDF5Error) {
+        if let refusal = written?.refusal, refusal != 0 {
+            throw .fromErrno(refusal, routine: routine, at: self)
+        }
     }
 }

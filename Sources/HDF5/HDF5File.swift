@@ -13,13 +13,15 @@ public final class HDF5File: HDF5Container, Sendable {
     public let object: HDF5Object
 
     private init(_ session: FileSession) throws(HDF5Error) {
-        let place = Place(path: session.path)
+        let place = session.place
         let file = try session.opened(for: "open", at: place)
         let root = try call("H5Gopen2", at: place) { H5Gopen2(file, "/", chdf5_default_properties()) }
         object = HDF5Object(session: session, place: place, identifier: root)
     }
 
-    /// Creates an empty file.
+    /// Creates an empty file for writing, without locking it.
+    ///
+    /// Reading it by another name or path, in this process too, is only defined after it is closed.
     ///
     /// - Parameters:
     ///   - path: Where; its directory must exist.
@@ -28,12 +30,21 @@ public final class HDF5File: HDF5Container, Sendable {
     public static func create(at path: String, replacing: Bool = false) throws(HDF5Error) -> HDF5File {
         let place = Place(path: path)
         return try withLibrary { () throws(HDF5Error) in
-            let access = try fileAccess(at: place, locking: true)
+            let access = try fileAccess(at: place)
+            try WritingDriver.select(for: access.value, at: place)
             let creation = try Identifier("H5Pcreate", at: place) { H5Pcreate(chdf5_file_creation()) }
             try call("H5Pset_obj_track_times", at: place) { H5Pset_obj_track_times(creation.value, false) }
             let mode = replacing ? chdf5_create_or_replace() : chdf5_create_new()
-            let file = try call("H5Fcreate", at: place) { H5Fcreate(path, mode, creation.value, access.value) }
-            return try HDF5File(FileSession(path: path, identifier: file))
+            let file: hid_t
+            do throws(HDF5Error) {
+                file = try call("H5Fcreate", at: place) { H5Fcreate(path, mode, creation.value, access.value) }
+            } catch {
+                // HDF5 only knows that its driver could not open the file.
+                guard WritingDriver.lastErrno != 0 else { throw error }
+                throw .fromErrno(WritingDriver.lastErrno, routine: "H5Fcreate", at: place)
+            }
+            let written = Place(path: path, written: WritingDriver.takeLastOpened())
+            return try HDF5File(FileSession(place: written, identifier: file))
         }
     }
 
@@ -45,9 +56,9 @@ public final class HDF5File: HDF5Container, Sendable {
     public static func open(at path: String) throws(HDF5Error) -> HDF5File {
         let place = Place(path: path)
         return try withLibrary { () throws(HDF5Error) in
-            let access = try fileAccess(at: place, locking: false)
+            let access = try fileAccess(at: place)
             let file = try call("H5Fopen", at: place) { H5Fopen(path, chdf5_read_only(), access.value) }
-            return try HDF5File(FileSession(path: path, identifier: file))
+            return try HDF5File(FileSession(place: place, identifier: file))
         }
     }
 
@@ -69,13 +80,13 @@ public final class HDF5File: HDF5Container, Sendable {
         // HDF5 takes two files in memory of one name for one file.
         let uniqueName = "\(name) #\(imagesOpened.add(1, ordering: .relaxed).newValue)"
         return try withLibrary { () throws(HDF5Error) in
-            let access = try fileAccess(at: place, locking: false)
+            let access = try fileAccess(at: place)
             try call("H5Pset_fapl_core", at: place) { H5Pset_fapl_core(access.value, 1 << 16, false) }
             try call("H5Pset_file_image", at: place) {
                 H5Pset_file_image(access.value, UnsafeMutableRawPointer(mutating: start), image.count)
             }
             let file = try call("H5Fopen", at: place) { H5Fopen(uniqueName, chdf5_read_only(), access.value) }
-            return try HDF5File(FileSession(path: name, identifier: file))
+            return try HDF5File(FileSession(place: place, identifier: file))
         }
     }
 
@@ -111,25 +122,19 @@ public final class HDF5File: HDF5Container, Sendable {
     ///
     /// - Throws: `HDF5Error`, in particular when the disk is full. The file is closed in any case.
     public func close() throws(HDF5Error) {
-        let session = object.session
-        guard session.isStillOpen else { return }
-        // Flushing first tells of a full disk while HDF5 can still name it; closing alone reports it poorly.
-        let flushed = Result { () throws(HDF5Error) in try session.flush() }
-        let closed = Result { () throws(HDF5Error) in try session.close() }
-        try flushed.get()
-        try closed.get()
+        try object.session.close()
     }
 }
 
 private let imagesOpened = Atomic<Int>(0)
 
-/// How a file is opened: in the format of 1.8, closing everything in it when it is closed, locked or not.
-private func fileAccess(at place: Place, locking: Bool) throws(HDF5Error) -> Identifier {
+/// How a file is opened: in the format of 1.8, closing everything in it when it is closed, without locks.
+private func fileAccess(at place: Place) throws(HDF5Error) -> Identifier {
     let access = try Identifier("H5Pcreate", at: place) { H5Pcreate(chdf5_file_access()) }
     try call("H5Pset_libver_bounds", at: place) {
         H5Pset_libver_bounds(access.value, H5F_LIBVER_V18, H5F_LIBVER_V18)
     }
     try call("H5Pset_fclose_degree", at: place) { H5Pset_fclose_degree(access.value, H5F_CLOSE_STRONG) }
-    try call("H5Pset_file_locking", at: place) { H5Pset_file_locking(access.value, locking, true) }
+    try call("H5Pset_file_locking", at: place) { H5Pset_file_locking(access.value, false, true) }
     return access
 }

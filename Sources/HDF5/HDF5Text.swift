@@ -36,6 +36,7 @@ extension HDF5Container {
                     dataset.value, type.value, chdf5_whole_dataspace(), chdf5_whole_dataspace(),
                     chdf5_default_properties(), bytes)
             }
+            try place.checkWritten("H5Dwrite")
         }
     }
 

@@ -9,17 +9,20 @@ internal import CHDF5
 #endif
 
 // Note [One lock around HDF5]
-// The usual builds of HDF5 are not thread safe: its tables of identifiers, its caches and its error stack are plain
-// globals. So every call into the library is made while holding one lock for the whole process, and the error stack
+// Most builds of HDF5 are not thread safe: its tables of identifiers, its caches and its error stack are plain
+// globals. (Debian's is; then the error stack belongs to a thread, and the library has a lock like this one inside.)
+// So every call into the library is made while holding one lock for the whole process, and the error stack
 // of a failed call is read before the lock is given back. The lock is recursive, because identifiers are released by
 // deinitialisers, which may run inside another call. Nothing waits for another thread while holding it, hence no
 // deadlock; a large read on one thread does make the others wait for it.
 
 /// The lock of Note [One lock around HDF5], and the settings of the library made before its first use.
 ///
-/// Safe to share: the only state is a POSIX mutex, which never moves and is never destroyed.
+/// Safe to share: the only state is a POSIX mutex and a key, neither of which moves or is destroyed.
 private final class LibraryLock: @unchecked Sendable {
     let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    /// Set for threads on which HDF5 has been told not to print.
+    private var quiet = pthread_key_t()
 
     init() {
         var attributes = pthread_mutexattr_t()
@@ -31,8 +34,21 @@ private final class LibraryLock: @unchecked Sendable {
         // prefetch thread reads could crash, and so could one whose disk was full when a file was closed.
         H5dont_atexit()
         H5open()
-        // Failures become `HDF5Error`s; the library must not print them by itself.
+        pthread_key_create(&quiet, nil)
+    }
+
+    /// Takes the lock, and keeps HDF5 from printing failures, which become `HDF5Error`s, on this thread.
+    func enter() {
+        pthread_mutex_lock(mutex)
+        // Where HDF5 is thread safe, each thread has its own setting.
+        guard pthread_getspecific(quiet) == nil else { return }
         H5Eset_auto2(chdf5_current_error_stack(), nil, nil)
+        pthread_setspecific(quiet, UnsafeRawPointer(mutex))
+    }
+
+    /// Gives the lock back.
+    func leave() {
+        pthread_mutex_unlock(mutex)
     }
 }
 
@@ -40,8 +56,8 @@ private let lock = LibraryLock()
 
 /// Runs `body` while no other thread is inside HDF5.
 func withLibrary<Result: ~Copyable>(_ body: () throws(HDF5Error) -> Result) throws(HDF5Error) -> Result {
-    pthread_mutex_lock(lock.mutex)
-    defer { pthread_mutex_unlock(lock.mutex) }
+    lock.enter()
+    defer { lock.leave() }
     return try body()
 }
 
@@ -52,7 +68,11 @@ func call<Result: SignedInteger>(
 ) throws(HDF5Error) -> Result {
     try withLibrary { () throws(HDF5Error) in
         let result = body()
-        if result < 0 { throw .fromStack(currentErrorStack(), routine: routine, at: place) }
+        if result < 0 {
+            // A refusal that HDF5 was not told of is the cause of what goes wrong after it.
+            try place.checkWritten(routine)
+            throw .fromStack(currentErrorStack(), routine: routine, at: place)
+        }
         return result
     }
 }
@@ -67,8 +87,8 @@ struct Identifier: ~Copyable {
     }
 
     deinit {
-        pthread_mutex_lock(lock.mutex)
+        lock.enter()
         H5Idec_ref(value)
-        pthread_mutex_unlock(lock.mutex)
+        lock.leave()
     }
 }

@@ -1,8 +1,7 @@
+import DataLoading
 import Foundation
 import HDF5
 import Testing
-
-@testable import DataLoading
 
 struct TextArchiveTests {
     @Test func textBecomesTokens() throws {

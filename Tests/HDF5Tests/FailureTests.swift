@@ -73,6 +73,40 @@ struct FailureTests {
         }
     }
 
+    @Test func verifyingReadsEverything() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/all.h5"
+            let pattern: [UInt8] = [201, 17, 93, 240, 55]
+            let marked = pattern + [UInt8](repeating: 0, count: 9999)
+            func make(_ mark: (HDF5File) throws -> Void) throws {
+                let file = try HDF5File.create(at: path, replacing: true)
+                try file.writeDataset(
+                    "a/large", (0..<30_000).map(Float.init), shape: [30, 1000], layout: .chunks([7, 300]))
+                try file.writeDataset("a/single", [1.0], shape: [])
+                try file.writeDataset("a/none", [Int32](), shape: [3, 0])
+                try file.writeDataset("a/whole", [1, 2, 3], layout: .contiguous)
+                try file.writeText("text", "some text")
+                try file.setAttribute("list", ["a", "b"])
+                try mark(file)
+                try file.close()
+            }
+            try make { _ in }
+            try HDF5File.open(at: path).verify()
+            let marks: [(String, (HDF5File) throws -> Void)] = [
+                ("b/c", { try $0.writeDataset("b/c", marked) }),
+                ("b/c", { try $0.writeDataset("b/c", marked, deflate: 0) }),
+                ("b/c", { try $0.writeDataset("b/c", pattern) }),
+                ("all.h5", { try $0.setAttribute("mark", String(decoding: [1, 2, 3, 4] as [UInt8], as: UTF8.self)) }),
+                ("json", { try $0.writeText("json", String(repeating: "x", count: 70_000) + "\u{1}\u{2}\u{3}\u{4}") }),
+            ]
+            for (index, (object, mark)) in marks.enumerated() {
+                try make(mark)
+                try damage(path, at: index < 3 ? pattern : [1, 2, 3, 4])
+                expectError(.checksumMismatch, mentioning: object) { try HDF5File.open(at: path).verify() }
+            }
+        }
+    }
+
     @Test func damagedTextIsNoticed() throws {
         try withTemporaryDirectory { directory in
             let attribute = directory + "/attribute.h5"

@@ -30,7 +30,7 @@ public enum KingJamesBible {
     /// - Parameter printed: Lines as the program prints them: a verse begins with two spaces and its number, and goes
     ///   on in lines without; headings stand between empty lines.
     /// - Returns: One verse to a line; headings stay.
-    static func cleanedUp(_ printed: String) -> String {
+    package static func cleanedUp(_ printed: String) -> String {
         var lines: [String] = []
         var isInVerse = false
         for line in printed.split(separator: "\n", omittingEmptySubsequences: false) {
@@ -57,7 +57,7 @@ public enum KingJamesBible {
 }
 
 /// Runs a program found on the search path and returns what it prints.
-func run(_ program: String, _ arguments: [String]) throws(ArchiveError) -> [UInt8] {
+package func run(_ program: String, _ arguments: [String]) throws(ArchiveError) -> [UInt8] {
     let directories = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
     let candidates = directories.split(separator: ":").map { "\($0)/\(program)" }
     guard let path = candidates.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
