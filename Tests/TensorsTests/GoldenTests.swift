@@ -21,8 +21,8 @@ struct GoldenTests {
             let results = operation.apply(zip(golden.inputs, parameters).map { $1?.value ?? $0 })
             // Conversions to `float32` round, whatever they start from.
             let single = dtype == .float32 || results.contains { $0.dtype == .float32 }
-            let tolerance = single ? operation.tolerance : 1e-14
-            let gradientTolerance = single ? operation.gradientTolerance : 4e-14
+            let tolerance = single ? operation.tolerance : 4e-15
+            let gradientTolerance = single ? operation.gradientTolerance : 2e-15
             #expect(results.count == golden.values(.float64).count)
             for (i, (result, expected)) in zip(results, golden.values(.float64)).enumerated() {
                 expectClose(

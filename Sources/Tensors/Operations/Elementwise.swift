@@ -148,9 +148,13 @@ extension Tensor {
         }
         guard shape.elementCount > 0 else { return }
         var x = a.detached.expandedView(to: shape), y = b.detached.expandedView(to: shape)
-        if shape.count > 0, x.strides[-1] > 1 { x = x.contiguous() }
-        if shape.count > 0, y.strides[-1] > 1 { y = y.contiguous() }
-        let plan = PairedPlan(shape: shape, x.strides, y.strides)
+        var plan = PairedPlan(shape: shape, x.strides, y.strides)
+        // The innermost run decides, not the last dimension: that may have an extent of 1 and be dropped.
+        if plan.a[-1] > 1 || plan.b[-1] > 1 {
+            if plan.a[-1] > 1 { x = x.contiguous() }
+            if plan.b[-1] > 1 { y = y.contiguous() }
+            plan = PairedPlan(shape: shape, x.strides, y.strides)
+        }
         let size = a.dtype.byteCount, outSize = result.dtype.byteCount
         let inner = plan.shape[-1]
         Parallel.forRanges(plan.rows, grain: Swift.max(1, elementwiseGrain / inner)) { rows in
