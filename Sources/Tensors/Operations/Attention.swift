@@ -36,8 +36,12 @@ public func scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor,
 }
 
 extension Tensor {
-    /// This tensor, copied only if its last dimension is not dense.
-    fileprivate func denseInLast() -> Tensor { strides[-1] == 1 || shape[-1] == 1 ? self : contiguous() }
+    /// This tensor, copied only if its last dimension is not dense or its rows overlap (as expanded ones do).
+    fileprivate func denseInLast() -> Tensor {
+        let isDense = strides[-1] == 1 || shape[-1] == 1
+        let isApart = strides[-2] >= shape[-1] || shape[-2] == 1
+        return isDense && isApart ? self : contiguous()
+    }
 
     /// One head of one sequence as a matrix operand.
     fileprivate func head(_ b: Int, _ h: Int, transposed: Bool = false) -> MatrixOperand {
