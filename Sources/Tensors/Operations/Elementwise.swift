@@ -65,6 +65,9 @@ extension Tensor {
 
     /// scale · x + shift for each element.
     func affine(scale: Double, shift: Double) -> Tensor {
+        require(
+            dtype.isFloatingPoint || (scale == scale.rounded() && shift == shift.rounded()), "affine",
+            "\(scale) · x + \(shift) for \(dtype) \(shape): convert it to a floating-point type first")
         let x = detached.contiguous()
         let y = Tensor(uninitialized: shape, dtype: dtype)
         x.inPieces { start, count, bytes in
@@ -217,7 +220,7 @@ extension Tensor {
         require(dtype.isFloatingPoint, "power", "\(dtype) tensors have no real powers; convert them first")
         let x = detached
         return Tensor.combine("power", CK_POWER, self, Tensor(scalar: exponent, dtype: dtype))
-            .recorded("power", self) { [$0 * (x.power(exponent - 1) * exponent)] }
+            .recorded("power", self) { [exponent == 0 ? $0 * 0 : $0 * (x.power(exponent - 1) * exponent)] }
     }
 
     /// The negative of each element.
