@@ -16,6 +16,10 @@
 // Inlined into every clone, so that each gets its own instruction set.
 #define CK_INLINE static inline __attribute__((always_inline))
 
+// Before a loop whose iterations read and write only their own index, so that it may run in place: without this the
+// compiler's overlap check sends every call with x == y down the scalar path.
+#define CK_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+
 // Note [Lanes]: a sum over many elements is kept in 16 partial sums, folded in halves at the end. The order is part of
 // the code, not of the vector width, so SSE2, AVX2 and AVX-512 add in the same order.
 #define CK_LANES 16

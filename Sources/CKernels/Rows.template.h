@@ -27,6 +27,7 @@ CK_INLINE T N(peak)(int64_t n, const T *x) {
 
 CK_INLINE void N(softmax_row)(int64_t n, T scale, const T *x, T *y) {
     const T peak = N(peak)(n, x);
+    CK_INDEPENDENT
     for (int64_t i = 0; i < n; i++) y[i] = N(exp)(scale * (x[i] - peak));
     T sum;
     CK_LANE_SUM(sum, n, y[i])
@@ -43,8 +44,10 @@ CK_CLONES static void N(softmax_rows)(int32_t logarithm, int64_t rows, int64_t c
         const T peak = N(peak)(columns, x);
         T sum;
         CK_LANE_SUM(sum, columns, N(exp)(x[i] - peak))
-        const T shift = peak + N(log)(sum);
-        for (int64_t i = 0; i < columns; i++) y[i] = x[i] - shift;
+        // Not x − (peak + log sum): large logits would swallow the logarithm.
+        const T logarithm_of_sum = N(log)(sum);
+        CK_INDEPENDENT
+        for (int64_t i = 0; i < columns; i++) y[i] = (x[i] - peak) - logarithm_of_sum;
     }
 }
 
@@ -54,9 +57,11 @@ CK_CLONES static void N(softmax_rows_gradient)(int32_t logarithm, int64_t rows, 
         T sum;
         if (logarithm) {
             CK_LANE_SUM(sum, columns, g[i])
+            CK_INDEPENDENT
             for (int64_t i = 0; i < columns; i++) gx[i] = g[i] - N(exp)(y[i]) * sum;
         } else {
             CK_LANE_SUM(sum, columns, g[i] * y[i])
+            CK_INDEPENDENT
             for (int64_t i = 0; i < columns; i++) gx[i] = y[i] * (g[i] - sum);
         }
     }
