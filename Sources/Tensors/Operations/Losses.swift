@@ -35,14 +35,15 @@ public func crossEntropy(
     let rows = rowShape.elementCount
     let counted = countLabels(targets, classes: classes, ignored: ignoredLabel)
     let lossRows = Tensor(uninitialized: [rows], dtype: x.dtype)
-    let totals = Tensor(uninitialized: [rows], dtype: x.dtype)
+    let peaks = Tensor(uninitialized: [rows], dtype: x.dtype), logSums = Tensor(uninitialized: [rows], dtype: x.dtype)
     let size = x.dtype.byteCount
     let labelPointer = targets.pointer.assumingMemoryBound(to: Int64.self)
     x.inRows(of: classes) { count, start in
         let row = start / (classes * size)
         ck_cross_entropy(
             x.dtype.kernelType, count, Int64(classes), x.pointer + start, labelPointer + row, Int64(ignoredLabel),
-            labelSmoothing, totals.freshPointer + row * size, lossRows.freshPointer + row * size)
+            labelSmoothing, peaks.freshPointer + row * size, logSums.freshPointer + row * size,
+            lossRows.freshPointer + row * size)
     }
     let divisor = reduction == .mean ? Double(counted) : 1
     let value = reduction == .none ? lossRows.reshaped(to: rowShape) : lossRows.sum() / divisor
@@ -53,8 +54,9 @@ public func crossEntropy(
         x.inRows(of: classes) { count, start in
             let row = start / (classes * size)
             ck_cross_entropy_gradient(
-                x.dtype.kernelType, count, Int64(classes), x.pointer + start, totals.pointer + row * size,
-                labelPointer + row, Int64(ignoredLabel), labelSmoothing, scale, gx.freshPointer + start)
+                x.dtype.kernelType, count, Int64(classes), x.pointer + start, peaks.pointer + row * size,
+                logSums.pointer + row * size, labelPointer + row, Int64(ignoredLabel), labelSmoothing, scale,
+                gx.freshPointer + start)
         }
         return [reduction == .none ? gx * gradient.expandingDimension(at: -1) : gx]
     }
