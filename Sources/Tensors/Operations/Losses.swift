@@ -76,12 +76,20 @@ private func countLabels(_ labels: Tensor, classes: Int, ignored: Int) -> Int {
     }
 }
 
+/// Traps unless there is one label for each row of class scores.
+private func requireLabels(_ operation: StaticString, _ scores: Tensor, _ labels: Tensor) {
+    require(
+        scores.rank >= 1 && labels.dtype == .int64 && labels.shape == Shape(scores.shape.dropLast()), operation,
+        "scores \(scores.dtype) \(scores.shape), labels \(labels.dtype) \(labels.shape); one int64 label per row")
+}
+
 /// The negative of the log-probabilities at the labels, averaged; for inputs that went through `logSoftmax`.
 public func negativeLogLikelihood(_ logProbabilities: Tensor, _ labels: Tensor) -> Tensor {
-    let classes = logProbabilities.shape[-1]
-    let mask = Tensor.oneHot(labels.reshaped(to: [-1]), classes: classes, dtype: logProbabilities.dtype)
-    let picked = (logProbabilities.reshaped(to: [-1, classes]) * mask).sum()
-    return -picked / Double(labels.elementCount)
+    requireLabels("negativeLogLikelihood", logProbabilities, labels)
+    // Selected, not multiplied by 0 and 1: a class that is ruled out has −∞, and 0 · ∞ is not a number.
+    let mask = Tensor.oneHot(labels, classes: logProbabilities.shape[-1], dtype: .uint8)
+    let nothing = Tensor(scalar: 0, dtype: logProbabilities.dtype)
+    return -Tensor.select(where: mask, logProbabilities, nothing).sum() / Double(labels.elementCount)
 }
 
 /// The mean squared difference.
@@ -112,6 +120,7 @@ public func binaryCrossEntropy(logits: Tensor, _ target: Tensor) -> Tensor {
 ///   - labels: `[…]` as `int64`.
 /// - Returns: A `float32` scalar without gradient.
 public func accuracy(_ logits: Tensor, _ labels: Tensor) -> Tensor {
+    requireLabels("accuracy", logits, labels)
     let hits = logits.detached.argmax(along: -1) .== labels
     return hits.converted(to: .float32).mean()
 }
