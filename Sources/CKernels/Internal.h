@@ -19,6 +19,9 @@
 // Before a loop whose iterations read and write only their own index, so that it may run in place: without this the
 // compiler's overlap check sends every call with x == y down the scalar path.
 #define CK_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+// Where the loop calls exp: double precision calls libm, and such a loop cannot be vector code.
+#define CK_INDEPENDENT_f32 CK_INDEPENDENT
+#define CK_INDEPENDENT_f64
 
 // Note [Lanes]: a sum over many elements is kept in 16 partial sums, folded in halves at the end. The order is part of
 // the code, not of the vector width, so SSE2, AVX2 and AVX-512 add in the same order.

@@ -27,7 +27,7 @@ CK_INLINE T N(peak)(int64_t n, const T *x) {
 
 CK_INLINE void N(softmax_row)(int64_t n, T scale, const T *x, T *y) {
     const T peak = N(peak)(n, x);
-    CK_INDEPENDENT
+    N(CK_INDEPENDENT)
     for (int64_t i = 0; i < n; i++) y[i] = N(exp)(scale * (x[i] - peak));
     T sum;
     CK_LANE_SUM(sum, n, y[i])
@@ -57,7 +57,7 @@ CK_CLONES static void N(softmax_rows_gradient)(int32_t logarithm, int64_t rows, 
         T sum;
         if (logarithm) {
             CK_LANE_SUM(sum, columns, g[i])
-            CK_INDEPENDENT
+            N(CK_INDEPENDENT)
             for (int64_t i = 0; i < columns; i++) gx[i] = g[i] - N(exp)(y[i]) * sum;
         } else {
             CK_LANE_SUM(sum, columns, g[i] * y[i])
@@ -110,7 +110,7 @@ CK_CLONES static void N(cross_entropy_gradient)(int64_t rows, int64_t columns, c
             continue;
         }
         const T peak = peaks[r], log_sum = log_sums[r];
-        CK_INDEPENDENT
+        N(CK_INDEPENDENT)
         for (int64_t i = 0; i < columns; i++) gx[i] = scale * (N(exp)((x[i] - peak) - log_sum) - even);
         gx[labels[r]] -= scale * ((T)1 - smoothing);
     }
