@@ -100,12 +100,16 @@ extension Tensor {
         return y.recorded("converted", self) { [$0.converted(to: original)] }
     }
 
-    /// Adds another tensor of the same shape to this one in place, copying first if the memory is shared.
+    /// Adds another tensor of the same shape to this one: in place when nobody else holds the memory.
     mutating func add(_ other: Tensor) {
         require(
             shape == other.shape && dtype == other.dtype, "add", "\(dtype) \(shape) and \(other.dtype) \(other.shape)")
+        guard node == nil, isContiguous, isKnownUniquelyReferenced(&storage) else {
+            // One pass that writes elsewhere, rather than a copy and a pass.
+            self = Tensor.combine("add", CK_ADD, detached, other.detached)
+            return
+        }
         let source = other.detached.contiguous()
-        makeWritable("add")
         let target = freshPointer
         inPieces { start, count, bytes in
             ck_accumulate(dtype.kernelType, count, 1, source.pointer + bytes * start, target + bytes * start)
