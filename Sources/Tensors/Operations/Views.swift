@@ -72,18 +72,20 @@ extension Tensor {
     public func expandingDimension(at dimension: Int) -> Tensor {
         let d = dimension < 0 ? dimension + rank + 1 : dimension
         require(d >= 0 && d <= rank, "expandingDimension", "position \(dimension) in shape \(shape)")
-        var target = shape
-        target.insert(1, at: d)
-        return reshaped(to: target)
+        var view = detached
+        view.shape.insert(1, at: d)
+        view.strides.insert(d < rank ? shape[d] * strides[d] : 1, at: d)
+        return view.recorded("expandingDimension", self) { [$0.squeezed(d)] }
     }
 
     /// Without a dimension of extent 1.
     public func squeezed(_ dimension: Int) -> Tensor {
         let d = shape.normalized(dimension, "squeezed")
         require(shape[d] == 1, "squeezed", "dimension \(dimension) of shape \(shape) is not 1")
-        var target = shape
-        target.remove(at: d)
-        return reshaped(to: target)
+        var view = detached
+        view.shape.remove(at: d)
+        view.strides.remove(at: d)
+        return view.recorded("squeezed", self) { [$0.expandingDimension(at: d)] }
     }
 
     /// Repeated along dimensions of extent 1, without moving data (NumPy's broadcasting).
