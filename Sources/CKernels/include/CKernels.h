@@ -83,9 +83,9 @@ void ck_layer_norm_gradient(ck_dtype t, int64_t rows, int64_t columns, const voi
 /// Mean and biased variance of channel `c`.
 void ck_channel_moments(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,
                         double *mean, double *variance);
-/// y = x · scale + shift in channel `c`.
-void ck_channel_affine(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double scale,
-                       double shift, void *y);
+/// y = (x − mean) · scale + shift in channel `c`.
+void ck_channel_affine(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double mean,
+                       double scale, double shift, void *y);
 /// Sums over channel `c` of g and of g · (x − mean).
 void ck_channel_gradient_sums(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,
                               double mean, const void *g, double *sum_g, double *sum_gx);
