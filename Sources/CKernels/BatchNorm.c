@@ -18,10 +18,10 @@ void ck_channel_moments(ck_dtype t, int64_t batch, int64_t channels, int64_t inn
     else channel_moments_f64(batch, channels, inner, c, x, mean, variance);
 }
 
-void ck_channel_affine(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double scale,
-                       double shift, void *y) {
-    if (t == CK_F32) channel_affine_f32(batch, channels, inner, c, x, (float)scale, (float)shift, y);
-    else channel_affine_f64(batch, channels, inner, c, x, scale, shift, y);
+void ck_channel_affine(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double mean,
+                       double scale, double shift, void *y) {
+    if (t == CK_F32) channel_affine_f32(batch, channels, inner, c, x, (float)mean, (float)scale, (float)shift, y);
+    else channel_affine_f64(batch, channels, inner, c, x, mean, scale, shift, y);
 }
 
 void ck_channel_gradient_sums(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,

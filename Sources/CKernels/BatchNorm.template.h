@@ -27,12 +27,12 @@ CK_CLONES static void N(channel_moments)(int64_t batch, int64_t channels, int64_
     *variance = squares / count;
 }
 
-CK_CLONES static void N(channel_affine)(int64_t batch, int64_t channels, int64_t inner, int64_t c, const T *x, T scale,
-                                        T shift, T *y) {
+CK_CLONES static void N(channel_affine)(int64_t batch, int64_t channels, int64_t inner, int64_t c, const T *x, T mean,
+                                        T scale, T shift, T *y) {
     for (int64_t b = 0; b < batch; b++) {
         const T *restrict from = x + (b * channels + c) * inner;
         T *restrict to = y + (b * channels + c) * inner;
-        for (int64_t i = 0; i < inner; i++) to[i] = from[i] * scale + shift;
+        for (int64_t i = 0; i < inner; i++) to[i] = (from[i] - mean) * scale + shift;
     }
 }
 

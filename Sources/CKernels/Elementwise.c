@@ -71,7 +71,9 @@ void ck_select(ck_dtype t, int64_t n, const uint8_t *m, const void *a, int64_t s
 
 void ck_affine(ck_dtype t, int64_t n, const void *x, double scale, double shift, void *y) {
     CK_BY_TYPE(affine_f32(n, x, (float)scale, (float)shift, y), affine_f64(n, x, scale, shift, y),
-               affine_i64(n, x, (int64_t)scale, (int64_t)shift, y), affine_u8(n, x, (uint8_t)scale, (uint8_t)shift, y))
+               affine_i64(n, x, (int64_t)scale, (int64_t)shift, y),
+               // Through a signed integer: a negative double to an unsigned byte has no defined value.
+               affine_u8(n, x, (uint8_t)(int64_t)scale, (uint8_t)(int64_t)shift, y))
 }
 
 void ck_accumulate(ck_dtype t, int64_t n, double scale, const void *x, void *y) {

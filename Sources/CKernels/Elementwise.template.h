@@ -80,6 +80,7 @@ CK_CLONES static void N(unary_gradient)(ck_unary_op op, int64_t n, const T *rest
 #undef CK_MAP
 
 CK_CLONES static void N(clamp)(int64_t n, T lower, T upper, const T *x, T *y) {
+    CK_INDEPENDENT
     for (int64_t i = 0; i < n; i++) {
         T v = x[i];
         v = v < lower ? lower : v;

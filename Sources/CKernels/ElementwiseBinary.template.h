@@ -67,6 +67,7 @@ CK_CLONES static void N(select)(int64_t n, const uint8_t *mask, const T *a, int6
 }
 
 CK_CLONES static void N(affine)(int64_t n, const T *x, T scale, T shift, T *y) {
+    CK_INDEPENDENT
     for (int64_t i = 0; i < n; i++) y[i] = (T)(x[i] * scale + shift);
 }
 

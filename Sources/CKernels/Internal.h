@@ -16,6 +16,13 @@
 // Inlined into every clone, so that each gets its own instruction set.
 #define CK_INLINE static inline __attribute__((always_inline))
 
+// Before a loop whose iterations read and write only their own index, so that it may run in place: without this the
+// compiler's overlap check sends every call with x == y down the scalar path.
+#define CK_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+// Where the loop calls exp: double precision calls libm, and such a loop cannot be vector code.
+#define CK_INDEPENDENT_f32 CK_INDEPENDENT
+#define CK_INDEPENDENT_f64
+
 // Note [Lanes]: a sum over many elements is kept in 16 partial sums, folded in halves at the end. The order is part of
 // the code, not of the vector width, so SSE2, AVX2 and AVX-512 add in the same order.
 #define CK_LANES 16
@@ -64,16 +71,23 @@ CK_INLINE float tanh_f32(float x) {
 }
 CK_INLINE double tanh_f64(double x) { return tanh(x); }
 
-/// The normal distribution's Φ(x), and E = exp(−x²/2) on the way. Abramowitz & Stegun 7.1.26: error below 1.5e-7.
+/// The normal distribution's Φ(x), and E = exp(−x²/2) on the way.
+///
+/// The tail is E · t · P(t) / 2 with t = 1/(1 + 0.37 a), a = |x|/√2, the form of Abramowitz & Stegun 7.1.26; P is fitted
+/// to erfc so that its relative error is below 2e-8 up to a = 9.5, also far out in the tail.
 CK_INLINE float normal_cdf_f32(float x, float *e) {
     float a = (x < 0 ? -x : x) * 0.70710678118654752f;
-    float t = 1.0f / (1.0f + 0.3275911f * a);
-    float p = 1.061405429f;
-    p = p * t - 1.453152027f;
-    p = p * t + 1.421413741f;
-    p = p * t - 0.284496736f;
-    p = p * t + 0.254829592f;
-    *e = exp_f32(-a * a);
+    float t = 1.0f / (1.0f + 0.37f * a);
+    float p = 0.06192359095643349f;
+    p = p * t - 0.30327528558988276f;
+    p = p * t + 0.48684622686122236f;
+    p = p * t - 0.28531656751219625f;
+    p = p * t + 0.3108050211236908f;
+    p = p * t + 0.10651913529048158f;
+    p = p * t + 0.20625431487877813f;
+    p = p * t + 0.20742980097795233f;
+    p = p * t + 0.20881374617364082f;
+    *e = exp_f32(-0.5f * x * x);
     float tail = 0.5f * p * t * *e;
     return x < 0 ? tail : 1.0f - tail;
 }

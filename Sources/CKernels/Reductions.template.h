@@ -58,7 +58,9 @@ CK_CLONES static void N(arg_rows)(int32_t minimum, int64_t rows, int64_t columns
     for (int64_t r = 0; r < rows; r++, x += columns) {
         int64_t best = 0;
         for (int64_t c = 1; c < columns; c++)
+            // A NaN wins, the first of several, as in the extremes themselves.
             if (minimum ? x[c] < x[best] : x[c] > x[best]) best = c;
+            else if (x[c] != x[c] && x[best] == x[best]) best = c;
         out[r] = best;
     }
 }

@@ -29,16 +29,17 @@ void ck_softmax_causal(ck_dtype t, int64_t rows, int64_t columns, int64_t offset
 }
 
 void ck_cross_entropy(ck_dtype t, int64_t rows, int64_t columns, const void *x, const int64_t *labels, int64_t ignored,
-                      double smoothing, void *logsumexp, void *loss) {
-    if (t == CK_F32) cross_entropy_f32(rows, columns, x, labels, ignored, (float)smoothing, logsumexp, loss);
-    else cross_entropy_f64(rows, columns, x, labels, ignored, smoothing, logsumexp, loss);
+                      double smoothing, void *peak, void *log_sum, void *loss) {
+    if (t == CK_F32) cross_entropy_f32(rows, columns, x, labels, ignored, (float)smoothing, peak, log_sum, loss);
+    else cross_entropy_f64(rows, columns, x, labels, ignored, smoothing, peak, log_sum, loss);
 }
 
-void ck_cross_entropy_gradient(ck_dtype t, int64_t rows, int64_t columns, const void *x, const void *logsumexp,
-                               const int64_t *labels, int64_t ignored, double smoothing, double scale, void *gx) {
+void ck_cross_entropy_gradient(ck_dtype t, int64_t rows, int64_t columns, const void *x, const void *peak,
+                               const void *log_sum, const int64_t *labels, int64_t ignored, double smoothing,
+                               double scale, void *gx) {
     if (t == CK_F32)
-        cross_entropy_gradient_f32(rows, columns, x, logsumexp, labels, ignored, (float)smoothing, (float)scale, gx);
-    else cross_entropy_gradient_f64(rows, columns, x, logsumexp, labels, ignored, smoothing, scale, gx);
+        cross_entropy_gradient_f32(rows, columns, x, peak, log_sum, labels, ignored, (float)smoothing, (float)scale, gx);
+    else cross_entropy_gradient_f64(rows, columns, x, peak, log_sum, labels, ignored, smoothing, scale, gx);
 }
 
 void ck_layer_norm(ck_dtype t, int64_t rows, int64_t columns, double epsilon, const void *x, const void *weight,

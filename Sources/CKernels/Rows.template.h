@@ -27,6 +27,7 @@ CK_INLINE T N(peak)(int64_t n, const T *x) {
 
 CK_INLINE void N(softmax_row)(int64_t n, T scale, const T *x, T *y) {
     const T peak = N(peak)(n, x);
+    N(CK_INDEPENDENT)
     for (int64_t i = 0; i < n; i++) y[i] = N(exp)(scale * (x[i] - peak));
     T sum;
     CK_LANE_SUM(sum, n, y[i])
@@ -43,8 +44,10 @@ CK_CLONES static void N(softmax_rows)(int32_t logarithm, int64_t rows, int64_t c
         const T peak = N(peak)(columns, x);
         T sum;
         CK_LANE_SUM(sum, columns, N(exp)(x[i] - peak))
-        const T shift = peak + N(log)(sum);
-        for (int64_t i = 0; i < columns; i++) y[i] = x[i] - shift;
+        // Not x − (peak + log sum): large logits would swallow the logarithm.
+        const T logarithm_of_sum = N(log)(sum);
+        CK_INDEPENDENT
+        for (int64_t i = 0; i < columns; i++) y[i] = (x[i] - peak) - logarithm_of_sum;
     }
 }
 
@@ -54,9 +57,11 @@ CK_CLONES static void N(softmax_rows_gradient)(int32_t logarithm, int64_t rows, 
         T sum;
         if (logarithm) {
             CK_LANE_SUM(sum, columns, g[i])
+            N(CK_INDEPENDENT)
             for (int64_t i = 0; i < columns; i++) gx[i] = g[i] - N(exp)(y[i]) * sum;
         } else {
             CK_LANE_SUM(sum, columns, g[i] * y[i])
+            CK_INDEPENDENT
             for (int64_t i = 0; i < columns; i++) gx[i] = y[i] * (g[i] - sum);
         }
     }
@@ -71,38 +76,42 @@ CK_CLONES static void N(softmax_causal)(int64_t rows, int64_t columns, int64_t o
     }
 }
 
+// The peak and the logarithm of the sum are kept apart: in one number, large peaks would swallow the logarithm.
 CK_CLONES static void N(cross_entropy)(int64_t rows, int64_t columns, const T *x, const int64_t *labels, int64_t ignored,
-                                       T smoothing, T *logsumexp, T *loss) {
+                                       T smoothing, T *peaks, T *log_sums, T *loss) {
     for (int64_t r = 0; r < rows; r++, x += columns) {
         const T peak = N(peak)(columns, x);
         T sum;
         CK_LANE_SUM(sum, columns, N(exp)(x[i] - peak))
-        const T total = peak + N(log)(sum);
-        logsumexp[r] = total;
+        const T log_sum = N(log)(sum);
+        peaks[r] = peak;
+        log_sums[r] = log_sum;
         if (labels[r] == ignored) {
             loss[r] = 0;
             continue;
         }
-        T value = ((T)1 - smoothing) * (total - x[labels[r]]);
+        T value = ((T)1 - smoothing) * (log_sum - (x[labels[r]] - peak));
         if (smoothing > 0) {
             T all;
-            CK_LANE_SUM(all, columns, x[i])
-            value += smoothing * (total - all / (T)columns);
+            CK_LANE_SUM(all, columns, x[i] - peak)
+            value += smoothing * (log_sum - all / (T)columns);
         }
         loss[r] = value;
     }
 }
 
-CK_CLONES static void N(cross_entropy_gradient)(int64_t rows, int64_t columns, const T *x, const T *logsumexp,
-                                                const int64_t *labels, int64_t ignored, T smoothing, T scale, T *gx) {
+CK_CLONES static void N(cross_entropy_gradient)(int64_t rows, int64_t columns, const T *x, const T *peaks,
+                                                const T *log_sums, const int64_t *labels, int64_t ignored, T smoothing,
+                                                T scale, T *gx) {
     const T even = smoothing / (T)columns;
     for (int64_t r = 0; r < rows; r++, x += columns, gx += columns) {
         if (labels[r] == ignored) {
             for (int64_t i = 0; i < columns; i++) gx[i] = 0;
             continue;
         }
-        const T total = logsumexp[r];
-        for (int64_t i = 0; i < columns; i++) gx[i] = scale * (N(exp)(x[i] - total) - even);
+        const T peak = peaks[r], log_sum = log_sums[r];
+        N(CK_INDEPENDENT)
+        for (int64_t i = 0; i < columns; i++) gx[i] = scale * (N(exp)((x[i] - peak) - log_sum) - even);
         gx[labels[r]] -= scale * ((T)1 - smoothing);
     }
 }

@@ -29,13 +29,22 @@ extension Checkpoint {
         }
     }
 
+    /// Writes the tensors of ``model`` alone as datasets at the root of an HDF5 file that is whole or absent.
+    public func writeTensors(to path: String) throws {
+        try AtomicHDF5Writer.write(to: path) { file in
+            for (key, tensor) in model { try write(tensor, named: key, to: file) }
+        }
+    }
+
+    private func write(_ tensor: Tensor, named key: String, to group: some HDF5Container) throws {
+        let type = tensor.dtype.fileType
+        let dataset = try group.createDataset(key, type, shape: Array(tensor.shape))
+        try tensor.withUnsafeBytes { try dataset.write(from: $0, as: type) }
+    }
+
     private func write(_ state: StateDictionary, to group: HDF5Group) throws {
         try group.writeText("keys", state.keys.joined(separator: "\n"))
-        for (key, tensor) in state {
-            let type = tensor.dtype.fileType
-            let dataset = try group.createDataset(key, type, shape: Array(tensor.shape))
-            try tensor.withUnsafeBytes { try dataset.write(from: $0, as: type) }
-        }
+        for (key, tensor) in state { try write(tensor, named: key, to: group) }
     }
 
     /// Reads a checkpoint, verifying every checksum.

@@ -63,11 +63,13 @@ void ck_softmax_rows_gradient(ck_dtype t, int32_t logarithm, int64_t rows, int64
 void ck_softmax_causal(ck_dtype t, int64_t rows, int64_t columns, int64_t offset, double scale, const void *x, void *y);
 
 /// loss[r] = logsumexp(x[r]) − Σ target · x, with labels (−1-free; a label equal to `ignored` gives 0) and smoothing.
+/// The log-sum-exp of a row is its peak (largest x) plus its log_sum.
 void ck_cross_entropy(ck_dtype t, int64_t rows, int64_t columns, const void *x, const int64_t *labels, int64_t ignored,
-                      double smoothing, void *logsumexp, void *loss);
+                      double smoothing, void *peak, void *log_sum, void *loss);
 /// gx[r, c] = scale · (softmax(x[r])[c] − target[r, c]).
-void ck_cross_entropy_gradient(ck_dtype t, int64_t rows, int64_t columns, const void *x, const void *logsumexp,
-                               const int64_t *labels, int64_t ignored, double smoothing, double scale, void *gx);
+void ck_cross_entropy_gradient(ck_dtype t, int64_t rows, int64_t columns, const void *x, const void *peak,
+                               const void *log_sum, const int64_t *labels, int64_t ignored, double smoothing,
+                               double scale, void *gx);
 
 /// y = (x − mean)/sqrt(variance + epsilon) · weight + bias by rows; weight and bias may be null.
 void ck_layer_norm(ck_dtype t, int64_t rows, int64_t columns, double epsilon, const void *x, const void *weight,
@@ -81,9 +83,9 @@ void ck_layer_norm_gradient(ck_dtype t, int64_t rows, int64_t columns, const voi
 /// Mean and biased variance of channel `c`.
 void ck_channel_moments(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,
                         double *mean, double *variance);
-/// y = x · scale + shift in channel `c`.
-void ck_channel_affine(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double scale,
-                       double shift, void *y);
+/// y = (x − mean) · scale + shift in channel `c`.
+void ck_channel_affine(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double mean,
+                       double scale, double shift, void *y);
 /// Sums over channel `c` of g and of g · (x − mean).
 void ck_channel_gradient_sums(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,
                               double mean, const void *g, double *sum_g, double *sum_gx);

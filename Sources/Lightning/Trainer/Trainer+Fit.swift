@@ -63,7 +63,9 @@ extension Trainer {
                 trainer: self, module: module, optimizer: configured.optimizer, loader: loader, validation: validation)
             try call({ try $0.onFitStart(self, module) }, { try module.onFitStart() })
             try sanityCheck(validation, module)
+            let (begun, before) = (seconds, progress.samples)
             try loop.run()
+            samplesPerSecond = Double(progress.samples - before) / max(seconds - begun, 1e-9)
             try call({ try $0.onFitEnd(self, module) }, { try module.onFitEnd() })
             resuming = nil
         }

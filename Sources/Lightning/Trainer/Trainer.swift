@@ -44,6 +44,9 @@ public final class Trainer {
     /// Batches of the validation, test or prediction going on.
     public internal(set) var evaluationBatchCount = 0
 
+    /// Samples per second of the last fit, validation included; nil before one.
+    public internal(set) var samplesPerSecond: Double?
+
     var logging = Logging()
     var schedules: [ScheduleState] = []
     /// A checkpoint whose state is handed out while the run is set up.

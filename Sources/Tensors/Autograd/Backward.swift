@@ -67,17 +67,26 @@ private struct BackwardPass {
     }
 
     func run(_ seed: Tensor, keepingGraph: Bool) {
-        if let parameter = root.parameter { return parameter.accumulate(seed) }
+        if root.isLeaf {
+            root.parameter?.accumulate(seed)
+            return
+        }
         root.gradient = seed
         for node in nodes {
-            guard let gradient = node.gradient, let pullback = node.pullback else { continue }
-            node.gradient = nil
-            let gradients = pullback(gradient)
-            require(
-                gradients.count == node.edges.count, "backward",
-                "'\(node.operation)' returned \(gradients.count) gradients for \(node.edges.count) inputs")
-            for (edge, gradient) in zip(node.edges, gradients) {
-                if let edge { deliver(gradient, along: edge, from: node) }
+            if let gradient = node.gradient, let pullback = node.pullback {
+                node.gradient = nil
+                let gradients = pullback(gradient)
+                require(
+                    gradients.count == node.edges.count, "backward",
+                    "'\(node.operation)' returned \(gradients.count) gradients for \(node.edges.count) inputs")
+                for (edge, gradient) in zip(node.edges, gradients) {
+                    if let edge { deliver(gradient, along: edge, from: node) }
+                }
+            } else {
+                // Nothing came to this node, so nothing goes on; but its inputs wait for its word.
+                for edge in node.edges {
+                    if let edge { deliver(nil, along: edge, from: node) }
+                }
             }
             if !keepingGraph { node.release() }
         }
@@ -89,8 +98,9 @@ private struct BackwardPass {
         if let gradient {
             let fitting = gradient.summed(to: edge.shape)
             require(
-                fitting.shape == edge.shape, "backward",
-                "'\(node.operation)' gave a gradient of shape \(gradient.shape) for an input of shape \(edge.shape)")
+                fitting.shape == edge.shape && fitting.dtype == edge.dtype, "backward",
+                "'\(node.operation)' gave a gradient \(gradient.dtype) \(gradient.shape) for an input \(edge.dtype) "
+                    + "\(edge.shape)")
             if input.gradient == nil {
                 input.gradient = fitting
             } else {
@@ -98,8 +108,8 @@ private struct BackwardPass {
             }
         }
         input.pendingUses -= 1
-        if input.pendingUses == 0, let parameter = input.parameter {
-            if let complete = input.gradient { parameter.accumulate(complete) }
+        if input.pendingUses == 0, input.isLeaf {
+            if let complete = input.gradient { input.parameter?.accumulate(complete) }
             input.gradient = nil
         }
     }

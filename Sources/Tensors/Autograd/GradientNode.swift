@@ -3,10 +3,11 @@
 /// Nodes are immutable after creation but for the backward pass, which uses the fields marked so and then empties the
 /// node. They belong to the training thread.
 final class GradientNode {
-    /// An input that a gradient flows to: the node that made it, and the shape its gradient must have.
+    /// An input that a gradient flows to: the node that made it, and the shape and type its gradient must have.
     struct Edge {
         let node: GradientNode
         let shape: Shape
+        let dtype: DType
     }
 
     /// Turns the gradient of the result into one gradient per input; nil where there is none to give.
@@ -18,8 +19,11 @@ final class GradientNode {
     /// One entry per input of the pullback; nil for inputs without gradient.
     fileprivate(set) var edges: [Edge?]
     fileprivate(set) var pullback: Pullback?
-    /// The parameter whose value this leaf stands for.
-    unowned let parameter: Parameter?
+    /// Whether this is a parameter's leaf, also when the parameter is gone.
+    let isLeaf: Bool
+    /// The parameter whose value this leaf stands for; nil in operations, and in leaves that outlive their parameter
+    /// (a loss kept after its model), whose gradient nobody can ask for.
+    private(set) weak var parameter: Parameter?
 
     // Used by one backward pass.
     var pass = 0
@@ -31,7 +35,7 @@ final class GradientNode {
         self.operation = operation
         self.edges = edges
         self.pullback = pullback
-        parameter = nil
+        isLeaf = false
     }
 
     /// A leaf: gradients that arrive here belong to a parameter.
@@ -40,10 +44,9 @@ final class GradientNode {
         operation = "parameter"
         edges = []
         pullback = nil
+        isLeaf = true
         self.parameter = parameter
     }
-
-    var isLeaf: Bool { parameter != nil }
 
     /// Drops the saved tensors and the way back: what a backward pass does with a node it has finished.
     func release() {

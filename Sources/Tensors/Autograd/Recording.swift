@@ -27,7 +27,7 @@ extension Tensor {
         return attached(operation, inputs.map(\.edge), pullback)
     }
 
-    private var edge: GradientNode.Edge? { node.map { GradientNode.Edge(node: $0, shape: shape) } }
+    private var edge: GradientNode.Edge? { node.map { GradientNode.Edge(node: $0, shape: shape, dtype: dtype) } }
 
     private func attached(
         _ operation: StaticString, _ edges: [GradientNode.Edge?], _ pullback: @escaping GradientNode.Pullback

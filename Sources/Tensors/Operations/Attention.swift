@@ -67,8 +67,12 @@ public func scaledDotProductAttention(packed: Tensor, isCausal: Bool = false) ->
 }
 
 extension Tensor {
-    /// This tensor, copied only if its last dimension is not dense.
-    fileprivate func denseInLast() -> Tensor { strides[-1] == 1 || shape[-1] == 1 ? self : contiguous() }
+    /// This tensor, copied only if its last dimension is not dense or its rows overlap (as expanded ones do).
+    fileprivate func denseInLast() -> Tensor {
+        let isDense = strides[-1] == 1 || shape[-1] == 1
+        let isApart = strides[-2] >= shape[-1] || shape[-2] == 1
+        return isDense && isApart ? self : contiguous()
+    }
 
     /// Queries, keys and values of a packed `[batch, length, 3, heads, size]`, each `[batch, heads, length, size]`.
     fileprivate var attentionParts: (q: Tensor, k: Tensor, v: Tensor) {

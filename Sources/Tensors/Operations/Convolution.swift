@@ -43,6 +43,11 @@ public struct Window: Hashable, Sendable {
 
     /// The window over an image, for the kernels.
     func geometry(_ operation: StaticString, channels: Int, height: Int, width: Int) -> ck_window {
+        for (pair, least) in [(kernel, 1), (stride, 1), (dilation, 1), (padding, 0)] {
+            require(
+                pair.height >= least && pair.width >= least, operation,
+                "kernel \(kernel), stride \(stride), padding \(padding), dilation \(dilation)")
+        }
         let outHeight = (height + 2 * padding.height - dilation.height * (kernel.height - 1) - 1) / stride.height + 1
         let outWidth = (width + 2 * padding.width - dilation.width * (kernel.width - 1) - 1) / stride.width + 1
         require(
@@ -102,13 +107,13 @@ extension Tensor {
         let y = Tensor(uninitialized: [batch, outputs, Int(g.out_height), Int(g.out_width)], dtype: dtype)
         plan.forward(x, w, bias?.detached.contiguous(), into: y)
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
-        let inputs = [self, weight, bias].compactMap { $0 }
-        return y.recorded("conv2d", inputs) { gradient in
+        let hasBias = bias != nil
+        return y.recorded("conv2d", [self, weight, bias].compactMap { $0 }) { gradient in
             let gy = gradient.contiguous()
             let gx = needsX ? plan.inputGradient(gy, w, shape: x.shape) : nil
             let gw = needsW ? plan.weightGradient(gy, x, shape: w.shape) : nil
             let gb = needsB ? gy.sum(along: [0, 2, 3]) : nil
-            return inputs.count == 3 ? [gx, gw, gb] : [gx, gw]
+            return hasBias ? [gx, gw, gb] : [gx, gw]
         }
     }
 }

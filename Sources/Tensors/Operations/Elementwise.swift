@@ -65,6 +65,9 @@ extension Tensor {
 
     /// scale · x + shift for each element.
     func affine(scale: Double, shift: Double) -> Tensor {
+        require(
+            dtype.isFloatingPoint || (scale == scale.rounded() && shift == shift.rounded()), "affine",
+            "\(scale) · x + \(shift) for \(dtype) \(shape): convert it to a floating-point type first")
         let x = detached.contiguous()
         let y = Tensor(uninitialized: shape, dtype: dtype)
         x.inPieces { start, count, bytes in
@@ -97,12 +100,16 @@ extension Tensor {
         return y.recorded("converted", self) { [$0.converted(to: original)] }
     }
 
-    /// Adds another tensor of the same shape to this one in place, copying first if the memory is shared.
+    /// Adds another tensor of the same shape to this one: in place when nobody else holds the memory.
     mutating func add(_ other: Tensor) {
         require(
             shape == other.shape && dtype == other.dtype, "add", "\(dtype) \(shape) and \(other.dtype) \(other.shape)")
+        guard node == nil, isContiguous, isKnownUniquelyReferenced(&storage) else {
+            // One pass that writes elsewhere, rather than a copy and a pass.
+            self = Tensor.combine("add", CK_ADD, detached, other.detached)
+            return
+        }
         let source = other.detached.contiguous()
-        makeWritable("add")
         let target = freshPointer
         inPieces { start, count, bytes in
             ck_accumulate(dtype.kernelType, count, 1, source.pointer + bytes * start, target + bytes * start)
@@ -148,9 +155,13 @@ extension Tensor {
         }
         guard shape.elementCount > 0 else { return }
         var x = a.detached.expandedView(to: shape), y = b.detached.expandedView(to: shape)
-        if shape.count > 0, x.strides[-1] > 1 { x = x.contiguous() }
-        if shape.count > 0, y.strides[-1] > 1 { y = y.contiguous() }
-        let plan = PairedPlan(shape: shape, x.strides, y.strides)
+        var plan = PairedPlan(shape: shape, x.strides, y.strides)
+        // The innermost run decides, not the last dimension: that may have an extent of 1 and be dropped.
+        if plan.a[-1] > 1 || plan.b[-1] > 1 {
+            if plan.a[-1] > 1 { x = x.contiguous() }
+            if plan.b[-1] > 1 { y = y.contiguous() }
+            plan = PairedPlan(shape: shape, x.strides, y.strides)
+        }
         let size = a.dtype.byteCount, outSize = result.dtype.byteCount
         let inner = plan.shape[-1]
         Parallel.forRanges(plan.rows, grain: Swift.max(1, elementwiseGrain / inner)) { rows in
@@ -213,7 +224,7 @@ extension Tensor {
         require(dtype.isFloatingPoint, "power", "\(dtype) tensors have no real powers; convert them first")
         let x = detached
         return Tensor.combine("power", CK_POWER, self, Tensor(scalar: exponent, dtype: dtype))
-            .recorded("power", self) { [$0 * (x.power(exponent - 1) * exponent)] }
+            .recorded("power", self) { [exponent == 0 ? $0 * 0 : $0 * (x.power(exponent - 1) * exponent)] }
     }
 
     /// The negative of each element.

@@ -35,14 +35,15 @@ public func crossEntropy(
     let rows = rowShape.elementCount
     let counted = countLabels(targets, classes: classes, ignored: ignoredLabel)
     let lossRows = Tensor(uninitialized: [rows], dtype: x.dtype)
-    let totals = Tensor(uninitialized: [rows], dtype: x.dtype)
+    let peaks = Tensor(uninitialized: [rows], dtype: x.dtype), logSums = Tensor(uninitialized: [rows], dtype: x.dtype)
     let size = x.dtype.byteCount
     let labelPointer = targets.pointer.assumingMemoryBound(to: Int64.self)
     x.inRows(of: classes) { count, start in
         let row = start / (classes * size)
         ck_cross_entropy(
             x.dtype.kernelType, count, Int64(classes), x.pointer + start, labelPointer + row, Int64(ignoredLabel),
-            labelSmoothing, totals.freshPointer + row * size, lossRows.freshPointer + row * size)
+            labelSmoothing, peaks.freshPointer + row * size, logSums.freshPointer + row * size,
+            lossRows.freshPointer + row * size)
     }
     let divisor = reduction == .mean ? Double(counted) : 1
     let value = reduction == .none ? lossRows.reshaped(to: rowShape) : lossRows.sum() / divisor
@@ -53,8 +54,9 @@ public func crossEntropy(
         x.inRows(of: classes) { count, start in
             let row = start / (classes * size)
             ck_cross_entropy_gradient(
-                x.dtype.kernelType, count, Int64(classes), x.pointer + start, totals.pointer + row * size,
-                labelPointer + row, Int64(ignoredLabel), labelSmoothing, scale, gx.freshPointer + start)
+                x.dtype.kernelType, count, Int64(classes), x.pointer + start, peaks.pointer + row * size,
+                logSums.pointer + row * size, labelPointer + row, Int64(ignoredLabel), labelSmoothing, scale,
+                gx.freshPointer + start)
         }
         return [reduction == .none ? gx * gradient.expandingDimension(at: -1) : gx]
     }
@@ -74,12 +76,20 @@ private func countLabels(_ labels: Tensor, classes: Int, ignored: Int) -> Int {
     }
 }
 
+/// Traps unless there is one label for each row of class scores.
+private func requireLabels(_ operation: StaticString, _ scores: Tensor, _ labels: Tensor) {
+    require(
+        scores.rank >= 1 && labels.dtype == .int64 && labels.shape == Shape(scores.shape.dropLast()), operation,
+        "scores \(scores.dtype) \(scores.shape), labels \(labels.dtype) \(labels.shape); one int64 label per row")
+}
+
 /// The negative of the log-probabilities at the labels, averaged; for inputs that went through `logSoftmax`.
 public func negativeLogLikelihood(_ logProbabilities: Tensor, _ labels: Tensor) -> Tensor {
-    let classes = logProbabilities.shape[-1]
-    let mask = Tensor.oneHot(labels.reshaped(to: [-1]), classes: classes, dtype: logProbabilities.dtype)
-    let picked = (logProbabilities.reshaped(to: [-1, classes]) * mask).sum()
-    return -picked / Double(labels.elementCount)
+    requireLabels("negativeLogLikelihood", logProbabilities, labels)
+    // Selected, not multiplied by 0 and 1: a class that is ruled out has −∞, and 0 · ∞ is not a number.
+    let mask = Tensor.oneHot(labels, classes: logProbabilities.shape[-1], dtype: .uint8)
+    let nothing = Tensor(scalar: 0, dtype: logProbabilities.dtype)
+    return -Tensor.select(where: mask, logProbabilities, nothing).sum() / Double(labels.elementCount)
 }
 
 /// The mean squared difference.
@@ -110,6 +120,7 @@ public func binaryCrossEntropy(logits: Tensor, _ target: Tensor) -> Tensor {
 ///   - labels: `[…]` as `int64`.
 /// - Returns: A `float32` scalar without gradient.
 public func accuracy(_ logits: Tensor, _ labels: Tensor) -> Tensor {
+    requireLabels("accuracy", logits, labels)
     let hits = logits.detached.argmax(along: -1) .== labels
     return hits.converted(to: .float32).mean()
 }

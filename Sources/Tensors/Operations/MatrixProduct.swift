@@ -121,8 +121,9 @@ extension Tensor {
     /// Aᵀ · G, summed over broadcast batches; a plain right-hand matrix takes all batches as one long product.
     private static func productGradient(of shape: Shape, _ aTransposed: Tensor, _ gradient: Tensor) -> Tensor {
         if shape.count == 2, gradient.rank > 2 {
-            let rows = aTransposed.transposed().reshaped(to: [-1, shape[0]])
-            return product(rows.transposed(), gradient.reshaped(to: [-1, shape[1]]))
+            let allRows = gradient.shape.dropLast().reduce(1, *)
+            let rows = aTransposed.transposed().reshaped(to: [allRows, shape[0]])
+            return product(rows.transposed(), gradient.reshaped(to: [allRows, shape[1]]))
         }
         return product(aTransposed, gradient).summed(to: shape)
     }
@@ -134,7 +135,8 @@ extension Tensor {
         if b.rank == 2, a.rank > 2, a.isContiguous {
             var shape = a.shape
             shape[-1] = columns
-            return product(a.reshaped(to: [-1, inner]), b).reshaped(to: shape)
+            let allRows = shape.dropLast().reduce(1, *)
+            return product(a.reshaped(to: [allRows, inner]), b).reshaped(to: shape)
         }
         var batchA = a.shape, batchB = b.shape
         for _ in 0..<2 {
@@ -186,7 +188,8 @@ extension Tensor {
     /// - Returns: `[…, outputs]` for this tensor of shape `[…, inputs]`.
     public func linear(weight: Tensor, bias: Tensor?) -> Tensor {
         require(
-            weight.rank == 2 && rank >= 1 && shape[-1] == weight.shape[1] && dtype == weight.dtype, "linear",
+            weight.rank == 2 && rank >= 1 && shape[-1] == weight.shape[1] && dtype == weight.dtype
+                && dtype.isFloatingPoint, "linear",
             "\(dtype) \(shape) with weight \(weight.dtype) \(weight.shape)")
         if let bias {
             require(
@@ -194,8 +197,8 @@ extension Tensor {
                 "bias \(bias.dtype) \(bias.shape) with weight \(weight.shape)")
         }
         let inputs = weight.shape[1], outputs = weight.shape[0]
-        let x = detached.reshaped(to: [-1, inputs]), w = weight.detached
-        let rows = x.shape[0]
+        let rows = shape.dropLast().reduce(1, *)
+        let x = detached.reshaped(to: [rows, inputs]), w = weight.detached
         let y = Tensor(uninitialized: [rows, outputs], dtype: dtype)
         if let bias {
             // The rows start as the bias; the product adds to them.
@@ -211,12 +214,13 @@ extension Tensor {
         resultShape[-1] = outputs
         let inputShape = shape
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
+        let hasBias = bias != nil
         let result = y.reshaped(to: resultShape)
         let pullback: GradientNode.Pullback = { gradient in
             let g = gradient.reshaped(to: [rows, outputs])
             let gx = needsX ? Tensor.product(g, w).reshaped(to: inputShape) : nil
             let gw = needsW ? Tensor.product(g.transposed(), x) : nil
-            guard bias != nil else { return [gx, gw] }
+            guard hasBias else { return [gx, gw] }
             return [gx, gw, needsB ? g.sum(along: 0) : nil]
         }
         if let bias { return result.recorded("linear", [self, weight, bias], pullback: pullback) }

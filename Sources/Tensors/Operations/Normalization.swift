@@ -66,9 +66,13 @@ extension Tensor {
         require(rank >= 2 && dtype.isFloatingPoint, "batchNorm", "\(dtype) \(shape): needs [batch, channels, …]")
         let batch = shape[0], channels = shape[1]
         let inner = (2..<Swift.max(rank, 2)).reduce(1) { $0 * shape[$1] }
-        for (name, tensor) in [("weight", weight), ("bias", bias), ("mean", moments?.mean)] {
+        for (name, tensor) in [
+            ("weight", weight), ("bias", bias), ("mean", moments?.mean), ("variance", moments?.variance),
+        ] {
             guard let tensor else { continue }
-            require(tensor.shape == [channels], "batchNorm", "\(name) \(tensor.shape) for \(shape)")
+            require(
+                tensor.shape == [channels] && tensor.dtype == dtype, "batchNorm",
+                "\(name) \(tensor.dtype) \(tensor.shape) for \(dtype) \(shape)")
         }
         let count = batch * inner
         require(
@@ -95,10 +99,9 @@ extension Tensor {
         let biases = bias?.doubles ?? Array(repeating: 0, count: channels)
         let y = Tensor(uninitialized: shape, dtype: dtype)
         Parallel.forEach(channels) { channel in
-            let scale = inverse[channel] * weights[channel]
             ck_channel_affine(
-                type, b, c, n, Int64(channel), x.pointer, scale, biases[channel] - finalMeans[channel] * scale,
-                y.freshPointer)
+                type, b, c, n, Int64(channel), x.pointer, finalMeans[channel], inverse[channel] * weights[channel],
+                biases[channel], y.freshPointer)
         }
         let inputs = [self, weight, bias].compactMap { $0 }
         let (hasWeight, hasBias) = (weight != nil, bias != nil)

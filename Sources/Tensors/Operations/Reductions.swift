@@ -14,6 +14,7 @@ extension Tensor {
     ///   - keepingDimensions: Leaves them in the shape with extent 1.
     public func sum(along dimensions: [Int], keepingDimensions: Bool = false) -> Tensor {
         let reduced = Set(dimensions.map { shape.normalized($0, "sum") })
+        require(reduced.count == dimensions.count, "sum", "dimensions \(dimensions) of shape \(shape) repeat")
         var kept = shape
         for d in reduced { kept[d] = 1 }
         let full = shape

@@ -74,7 +74,7 @@ extension Tensor {
         require(d >= 0 && d <= rank, "expandingDimension", "position \(dimension) in shape \(shape)")
         var view = detached
         view.shape.insert(1, at: d)
-        view.strides.insert(0, at: d)
+        view.strides.insert(d < rank ? shape[d] * strides[d] : 1, at: d)
         return view.recorded("expandingDimension", self) { [$0.squeezed(d)] }
     }
 

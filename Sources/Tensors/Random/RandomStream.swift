@@ -32,6 +32,11 @@ public struct RandomStream: Sendable {
         position = 0
     }
 
+    /// A stream by its raw key and the upper half of its counter, at a position: for known-answer tests.
+    package init(key: UInt64, stream: UInt64, position: UInt64) {
+        (self.key, self.stream, self.position) = (key, stream, position)
+    }
+
     // SplitMix64's finaliser (Steele, Lea, Flood, 2014): spreads neighbouring names over all 64 bits.
     private static func mix(_ value: UInt64) -> UInt64 {
         var z = value &+ 0x9E37_79B9_7F4A_7C15
@@ -47,14 +52,14 @@ public struct RandomStream: Sendable {
         words.withUnsafeMutableBufferPointer {
             if let base = $0.baseAddress { ck_philox(key, stream, position, Int64(blocks), base) }
         }
-        position += UInt64(blocks)
+        position &+= UInt64(blocks)
         words.removeLast(blocks * 4 - count)
         return words
     }
 
     /// Takes the blocks for `count` words without making them: a kernel will.
     mutating func reserve(_ count: Int) -> UInt64 {
-        defer { position += UInt64((count + 3) / 4) }
+        defer { position &+= UInt64((count + 3) / 4) }
         return position
     }
 
