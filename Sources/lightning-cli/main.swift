@@ -1,1 +1,5 @@
-// Removed by the first real file of this target.
+// The command line over the shipped example modules: `lightning {fit|validate|test|predict} --config FILE …`.
+import ExampleModules
+import Lightning
+
+LightningCommandLine.main(Experiments.all)

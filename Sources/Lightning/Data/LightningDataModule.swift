@@ -21,32 +21,38 @@ open class LightningDataModule {
     open func teardown(_ stage: RunStage) throws {}
 }
 
-/// A data module with a type of batch.
-public protocol BatchData: LightningDataModule {
-    /// What its loaders yield.
-    associatedtype Batch: DataBatch
-}
-
 /// A data module with training data.
-public protocol TrainingData: BatchData {
+public protocol TrainingData: LightningDataModule {
+    /// What its loader yields.
+    associatedtype Batch: DataBatch
+
     /// The training batches; asked for after `setup`.
     func trainDataLoader() throws -> DataLoader<Batch>
 }
 
 /// A data module with validation data.
-public protocol ValidationData: BatchData {
+public protocol ValidationData: LightningDataModule {
+    /// What its loader yields.
+    associatedtype Batch: DataBatch
+
     /// The validation batches; asked for after `setup`.
     func validationDataLoader() throws -> DataLoader<Batch>
 }
 
 /// A data module with test data.
-public protocol TestData: BatchData {
+public protocol TestData: LightningDataModule {
+    /// What its loader yields.
+    associatedtype Batch: DataBatch
+
     /// The test batches; asked for after `setup`.
     func testDataLoader() throws -> DataLoader<Batch>
 }
 
 /// A data module with data to predict for.
-public protocol PredictionData: BatchData {
+public protocol PredictionData: LightningDataModule {
+    /// What its loader yields.
+    associatedtype Batch: DataBatch
+
     /// The batches to predict for; asked for after `setup`.
     func predictDataLoader() throws -> DataLoader<Batch>
 }

@@ -2,14 +2,14 @@ import DataLoading
 import Optimizers
 import Tensors
 
-/// A module with a type of batch; the root of what modules can do.
-public protocol BatchModule: LightningModule {
-    /// What the module's steps receive.
-    associatedtype Batch: DataBatch
-}
+// Each protocol names its own `Batch`; a module that conforms to several has one type for all, found by the compiler
+// from the signatures of its steps.
 
 /// A module that can be trained.
-public protocol TrainingModule: BatchModule {
+public protocol TrainingModule: LightningModule {
+    /// What the step receives.
+    associatedtype Batch: DataBatch
+
     /// The loss of a batch: a scalar, the mean over its samples.
     ///
     /// - Throws: ``SkipBatch`` to leave the batch out; on many ranks the others go on without it.
@@ -20,19 +20,28 @@ public protocol TrainingModule: BatchModule {
 }
 
 /// A module that can be validated.
-public protocol ValidationModule: BatchModule {
+public protocol ValidationModule: LightningModule {
+    /// What the step receives.
+    associatedtype Batch: DataBatch
+
     /// Evaluates a batch; what it logs is averaged over all samples of all ranks.
     func validationStep(_ batch: Batch, batchIndex: Int) throws
 }
 
 /// A module that can be tested.
-public protocol TestModule: BatchModule {
+public protocol TestModule: LightningModule {
+    /// What the step receives.
+    associatedtype Batch: DataBatch
+
     /// Evaluates a batch; what it logs is averaged over all samples of all ranks.
     func testStep(_ batch: Batch, batchIndex: Int) throws
 }
 
 /// A module that can predict.
-public protocol PredictionModule: BatchModule {
+public protocol PredictionModule: LightningModule {
+    /// What the step receives.
+    associatedtype Batch: DataBatch
+
     /// The prediction for a batch: one row per sample.
     func predictStep(_ batch: Batch, batchIndex: Int) throws -> Tensor
 }

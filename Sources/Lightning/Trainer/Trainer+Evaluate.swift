@@ -58,9 +58,10 @@ extension Trainer {
         try predict(module, data, data.predictDataLoader, checkpoint)
     }
 
-    private func evaluate<M: BatchModule>(
-        _ kind: EvaluationKind, _ module: M, _ data: DataPreparation, _ loader: @escaping () throws -> DataLoader<M.Batch>,
-        _ step: @escaping (M.Batch, Int) throws -> Void, _ checkpoint: String?
+    private func evaluate<Batch: DataBatch>(
+        _ kind: EvaluationKind, _ module: LightningModule, _ data: DataPreparation,
+        _ loader: @escaping () throws -> DataLoader<Batch>, _ step: @escaping (Batch, Int) throws -> Void,
+        _ checkpoint: String?
     ) throws -> [String: Double] {
         try run(kind == .test ? .test : .validate, module, data: data) {
             if let checkpoint { try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true)) }
