@@ -17,9 +17,9 @@ enum Conversion {
 
     /// Stops at a value out of range or a fraction that would be cut off, where HDF5 by itself would clip.
     ///
-    /// Integers that a floating-point type rounds are let through, and so are infinities between floating-point types, which
-    /// HDF5 reports as out of range.
-    private static let decide: H5T_conv_except_func_t = { exception, source, _, value, _, _ in
+    /// Integers that a floating-point type rounds are let through, and so are infinities and NaN between
+    /// floating-point types, which HDF5 reports too, some of them as out of range.
+    private static let decide: H5T_conv_except_func_t = { exception, source, destination, value, _, _ in
         switch exception {
         case H5T_CONV_EXCEPT_PRECISION:
             return H5T_CONV_UNHANDLED
@@ -32,6 +32,8 @@ enum Conversion {
                 default: false
                 }
             return isInfinite ? H5T_CONV_UNHANDLED : H5T_CONV_ABORT
+        case H5T_CONV_EXCEPT_PINF, H5T_CONV_EXCEPT_NINF, H5T_CONV_EXCEPT_NAN:
+            return H5Tget_class(destination) == H5T_FLOAT ? H5T_CONV_UNHANDLED : H5T_CONV_ABORT
         default:
             return H5T_CONV_ABORT
         }

@@ -111,6 +111,13 @@ extension HDF5Dataset {
                 .wrongType, routine, at: place,
                 "the dataset holds elements of type \(storedType), which cannot be \(elementType.rawValue)")
         }
+        // Between these HDF5 takes whole numbers for fractions, so that nothing could be said about the result.
+        guard !isForeignFloat || elementType == .float32 || elementType == .float64 else {
+            throw HDF5Error(
+                .wrongType, routine, at: place,
+                "the dataset holds \(storedType)s of a kind that is not converted to \(elementType.rawValue)",
+                advice: "Read them as float32 or float64.")
+        }
         for block in blocks ?? [] { try validate(block, routine) }
         let elements = blocks?.reduce(0) { $0 + $1.elements } ?? count
         guard byteCount == elements * elementType.size else {

@@ -79,6 +79,9 @@ extension HDF5Error {
             clue: "file signature not found", kind: .notHDF5, reason: "this is not an HDF5 file",
             advice: "It may be empty or damaged: the first eight bytes of an HDF5 file have the letters HDF in them."),
         Cause(
+            clue: "superblock version", kind: .notHDF5, reason: "the file is of a format this HDF5 does not know",
+            advice: "Write it again for an older format; in h5py with `libver=(\"v108\", \"v110\")`."),
+        Cause(
             clue: "errno = 2,", kind: .missingFile, reason: "no such file or directory",
             advice: "Check the path; directories are not created."),
         Cause(clue: "errno = 20,", kind: .missingFile, reason: "a part of the path is not a directory"),

@@ -18,20 +18,14 @@ extension HDF5Attributed {
         get throws(HDF5Error) {
             try withLibrary { () throws(HDF5Error) in
                 let identifier = try object.opened(for: "attributeNames")
-                var information = H5O_info_t()
-                try call("H5Oget_info", at: object.place) {
-                    H5Oget_info2(identifier, &information, UInt32(H5O_INFO_NUM_ATTRS))
+                return try collectNames("H5Aiterate2", at: object.place) { names in
+                    H5Aiterate2(
+                        identifier, H5_INDEX_NAME, H5_ITER_INC, nil,
+                        { _, name, _, names in
+                            append(name, to: names)
+                            return 0
+                        }, names)
                 }
-                var names: [String] = []
-                for index in 0..<information.num_attrs {
-                    let name = try readName("H5Aget_name_by_idx", at: object.place) { buffer, size in
-                        H5Aget_name_by_idx(
-                            identifier, ".", H5_INDEX_NAME, H5_ITER_INC, index, buffer, size,
-                            chdf5_default_properties())
-                    }
-                    names.append(name)
-                }
-                return names
             }
         }
     }

@@ -200,28 +200,12 @@ func linkCreation(at place: Place) throws(HDF5Error) -> Identifier {
 
 /// The names of a group's links in alphabetical order.
 private func linkNames(of group: hid_t, at place: Place) throws(HDF5Error) -> [String] {
-    var information = H5G_info_t()
-    try call("H5Gget_info", at: place) { H5Gget_info(group, &information) }
-    var names: [String] = []
-    names.reserveCapacity(Int(information.nlinks))
-    for index in 0..<information.nlinks {
-        let name = try readName("H5Lget_name_by_idx", at: place) { buffer, size in
-            H5Lget_name_by_idx(
-                group, ".", H5_INDEX_NAME, H5_ITER_INC, index, buffer, size, chdf5_default_properties())
-        }
-        names.append(name)
+    try collectNames("H5Literate", at: place) { names in
+        H5Literate(
+            group, H5_INDEX_NAME, H5_ITER_INC, nil,
+            { _, name, _, names in
+                append(name, to: names)
+                return 0
+            }, names)
     }
-    return names
-}
-
-/// Reads a name of any length from a routine that fills a buffer and returns the length.
-func readName(
-    _ routine: String, at place: Place, _ body: (UnsafeMutablePointer<CChar>?, Int) -> Int
-) throws(HDF5Error) -> String {
-    let length = try call(routine, at: place) { body(nil, 0) }
-    var bytes = [CChar](repeating: 0, count: length + 1)
-    try call(routine, at: place) {
-        bytes.withUnsafeMutableBufferPointer { body($0.baseAddress, $0.count) }
-    }
-    return String(decoding: bytes.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

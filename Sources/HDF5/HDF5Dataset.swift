@@ -25,6 +25,8 @@ public final class HDF5Dataset: HDF5Attributed, Sendable {
     let storedType: String
     /// Whether the type in the file is a number at all.
     let isNumeric: Bool
+    /// Whether the type in the file is a floating-point number that no element type equals.
+    let isForeignFloat: Bool
 
     /// Takes an open dataset and asks for its properties once, under the library's lock.
     init(_ object: HDF5Object) throws(HDF5Error) {
@@ -40,8 +42,9 @@ public final class HDF5Dataset: HDF5Attributed, Sendable {
 
         let type = try Identifier("H5Dget_type", at: place) { H5Dget_type(identifier) }
         elementType = try HDF5ElementType(stored: type.value, at: place)
-        let isNumeric = [H5T_INTEGER, H5T_FLOAT].contains(H5Tget_class(type.value))
-        self.isNumeric = isNumeric
+        let storedClass = H5Tget_class(type.value)
+        isNumeric = [H5T_INTEGER, H5T_FLOAT].contains(storedClass)
+        isForeignFloat = storedClass == H5T_FLOAT && elementType == nil
         storedType = typeDescription(type.value)
 
         let creation = try Identifier("H5Dget_create_plist", at: place) { H5Dget_create_plist(identifier) }

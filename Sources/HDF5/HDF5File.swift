@@ -32,6 +32,9 @@ public final class HDF5File: HDF5Container, Sendable {
         return try withLibrary { () throws(HDF5Error) in
             let access = try fileAccess(at: place)
             try WritingDriver.select(for: access.value, at: place)
+            try call("H5Pset_libver_bounds", at: place) {
+                H5Pset_libver_bounds(access.value, H5F_LIBVER_V18, H5F_LIBVER_V18)
+            }
             let creation = try Identifier("H5Pcreate", at: place) { H5Pcreate(chdf5_file_creation()) }
             try call("H5Pset_obj_track_times", at: place) { H5Pset_obj_track_times(creation.value, false) }
             let mode = replacing ? chdf5_create_or_replace() : chdf5_create_new()
@@ -128,12 +131,9 @@ public final class HDF5File: HDF5Container, Sendable {
 
 private let imagesOpened = Atomic<Int>(0)
 
-/// How a file is opened: in the format of 1.8, closing everything in it when it is closed, without locks.
+/// How a file is opened: closing everything in it when it is closed, without locks.
 private func fileAccess(at place: Place) throws(HDF5Error) -> Identifier {
     let access = try Identifier("H5Pcreate", at: place) { H5Pcreate(chdf5_file_access()) }
-    try call("H5Pset_libver_bounds", at: place) {
-        H5Pset_libver_bounds(access.value, H5F_LIBVER_V18, H5F_LIBVER_V18)
-    }
     try call("H5Pset_fclose_degree", at: place) { H5Pset_fclose_degree(access.value, H5F_CLOSE_STRONG) }
     try call("H5Pset_file_locking", at: place) { H5Pset_file_locking(access.value, false, true) }
     return access
