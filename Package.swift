@@ -57,7 +57,10 @@ let package = Package(
             swiftSettings: safe),
         .executableTarget(
             name: "lightning", dependencies: ["ExampleModules"], path: "Sources/lightning-cli", swiftSettings: strict),
-        .executableTarget(name: "lightning-bench", dependencies: ["Lightning"], swiftSettings: strict),
+        .executableTarget(
+            name: "lightning-bench",
+            dependencies: ["Lightning", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
         .executableTarget(name: "mpi-selftest", dependencies: ["MPI", "DataParallel"], swiftSettings: strict),
 
         // Tests.
