@@ -61,6 +61,7 @@ public final class EarlyStopping: Callback {
     public override func onMetricsReady(_ trainer: Trainer, _ module: LightningModule, _ moment: MetricsMoment) throws {
         guard moment != .optimizerStep, trainer.stopReason == nil else { return }
         guard let value = trainer.callbackMetrics[monitor] else {
+            if !trainer.hasValidated { return }  // it may be a metric of the first validation, which is still to come
             throw TrainingError(
                 "EarlyStopping monitors '\(monitor)', which was not logged; there are: \(trainer.callbackMetrics.keys.sorted().joined(separator: ", "))"
             )

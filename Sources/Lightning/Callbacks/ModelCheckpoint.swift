@@ -98,8 +98,8 @@ public final class ModelCheckpoint: Callback {
 
     private func saveScored(_ trainer: Trainer) throws {
         guard let directory else { return }
-        let score = try monitor.map { try scored($0, trainer) }
-        if topCount != 0, trainer.progress.step != lastStepSaved, isAmongTop(score) {
+        let score = try monitor.flatMap { try scored($0, trainer) }
+        if topCount != 0, score != nil || monitor == nil, trainer.progress.step != lastStepSaved, isAmongTop(score) {
             lastStepSaved = trainer.progress.step
             try saveTop(score, trainer, directory)
         }
@@ -110,8 +110,10 @@ public final class ModelCheckpoint: Callback {
         if trainer.isGlobalZero { try index.write(in: directory) }
     }
 
-    private func scored(_ monitor: String, _ trainer: Trainer) throws -> Double {
+    /// The score now; nil while the first validation is still to come, when the metric may be one of it.
+    private func scored(_ monitor: String, _ trainer: Trainer) throws -> Double? {
         guard let value = trainer.callbackMetrics[monitor] else {
+            if !trainer.hasValidated { return nil }
             throw TrainingError(
                 "ModelCheckpoint monitors '\(monitor)', which was not logged; there are: \(trainer.callbackMetrics.keys.sorted().joined(separator: ", "))"
             )

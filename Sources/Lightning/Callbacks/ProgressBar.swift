@@ -166,5 +166,5 @@ private final class ProgressOutput {
         isLineOpen = false
     }
 
-    private func write(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+    private func write(_ text: String) { StandardOutput.write(text) }
 }

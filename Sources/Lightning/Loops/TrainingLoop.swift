@@ -39,7 +39,7 @@ struct TrainingLoop<M: TrainingModule> {
         var mustStop = false
         while !mustStop, let next = try batches.next() {
             let control = try runBatch(next, &window, isLast: next.index == count - 1)
-            if isValidationDue(afterBatch: next.index, of: count) { try validate() }
+            if isValidationDue(afterBatch: next.index, of: count, control) { try validate() }
             if let control {
                 if control.signal != 0 { try interrupt(control.signal) }
                 mustStop = try trainer.stopsNow(control)
@@ -157,8 +157,11 @@ struct TrainingLoop<M: TrainingModule> {
 
     // MARK: - Validation
 
-    private func isValidationDue(afterBatch index: Int, of count: Int) -> Bool {
+    private func isValidationDue(afterBatch index: Int, of count: Int, _ control: StepControl?) -> Bool {
         guard validation != nil else { return false }
+        if let interval = trainer.configuration.validateEverySteps {
+            return control != nil && trainer.progress.step > 0 && trainer.progress.step % interval == 0
+        }
         if let interval = trainer.configuration.validateEveryBatches { return (index + 1) % interval == 0 }
         let every = trainer.configuration.validateEveryEpochs
         return index == count - 1 && every > 0 && (trainer.progress.epoch + 1) % every == 0
@@ -167,6 +170,7 @@ struct TrainingLoop<M: TrainingModule> {
     private func validate() throws {
         guard let validation else { return }
         try validation.run(limit: trainer.configuration.limitValidationBatches)
+        trainer.hasValidated = true
         try trainer.advanceSchedules(.validation)
         trainer.logging.scope = .trainingEpoch
         // At the end of an epoch, callbacks look at its metrics when those of training are final too.

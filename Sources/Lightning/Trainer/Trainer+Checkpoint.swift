@@ -98,7 +98,7 @@ extension Trainer {
         let found = isGlobalZero ? Result { try checkpointPath(name) } : .success("")
         if case .failure(let error) = found { throw error }
         let path = try strategy.broadcast(try found.get(), tag: "checkpoint to load")
-        if isGlobalZero { Swift.print("loading \(path)") }
+        print("loading \(path)")
         return try Checkpoint.read(from: path, weightsOnly: weightsOnly)
     }
 

@@ -47,6 +47,7 @@ extension Trainer {
         validation: EvaluationLoop<M.Batch>?, checkpoint: String?
     ) throws {
         try run(.fit, module, data: data) {
+            hasValidated = validation == nil
             resuming = try checkpoint.map { try loadCheckpoint($0) }
             if let resuming { try restoreModel(module, from: resuming) }
             try strategy.prepare(module)

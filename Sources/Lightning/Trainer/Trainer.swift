@@ -35,6 +35,8 @@ public final class Trainer {
     public internal(set) var status = Status.idle
     /// Whether a validation is only trying the code out.
     public internal(set) var isSanityChecking = false
+    /// Whether a validation took place in this fit, so that its metrics are known.
+    public internal(set) var hasValidated = false
     /// How far training has come.
     public internal(set) var progress = TrainingProgress()
     /// The optimizer of the present fit.
@@ -157,7 +159,7 @@ public final class Trainer {
     public func print(_ text: String) {
         guard isGlobalZero else { return }
         for case let bar as ProgressBar in callbacks { return bar.printAbove(text) }
-        Swift.print(text)
+        StandardOutput.write(text + "\n")
     }
 
     // MARK: - The run directory
