@@ -33,7 +33,7 @@ public enum MemoryPool {
     static func noteStorageCopy() { state.withLock { $0.counts.storageCopies += 1 } }
 
     /// Four classes between powers of two, so at most a fifth of a block is unused.
-    static func sizeClass(of byteCount: Int) -> (index: Int, size: Int) {
+    package static func sizeClass(of byteCount: Int) -> (index: Int, size: Int) {
         let wanted = Swift.max(byteCount, 64)
         let power = Int.bitWidth - 1 - (wanted - 1).leadingZeroBitCount  // floor(log2(wanted − 1))
         let quarter = Swift.max((1 << power) >> 2, 16)
