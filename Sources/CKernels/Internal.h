@@ -22,6 +22,9 @@
 // Where the loop calls exp: double precision calls libm, and such a loop cannot be vector code.
 #define CK_INDEPENDENT_f32 CK_INDEPENDENT
 #define CK_INDEPENDENT_f64
+// Before a loop over CK_LANES elements: it stays a loop, and becomes one vector, rather than being unrolled first.
+#define CK_ONE_VECTOR_f32 _Pragma("clang loop unroll(disable) vectorize(enable)")
+#define CK_ONE_VECTOR_f64
 
 // Note [Lanes]: a sum over many elements is kept in 16 partial sums, folded in halves at the end. The order is part of
 // the code, not of the vector width, so SSE2, AVX2 and AVX-512 add in the same order.

@@ -25,13 +25,35 @@ CK_INLINE T N(peak)(int64_t n, const T *x) {
     return best;
 }
 
+/// The sum of exp(scale · (x − peak)), by lanes; the exponentials are stored in `y` unless it is null, also in place.
+CK_INLINE T N(exponential_sum)(int64_t n, T scale, T peak, const T *x, T *y) {
+    T lane[CK_LANES] = {0}, e[CK_LANES];
+    int64_t i = 0;
+    for (; i + CK_LANES <= n; i += CK_LANES) {
+        N(CK_ONE_VECTOR)
+        for (int j = 0; j < CK_LANES; j++) e[j] = N(exp)(scale * (x[i + j] - peak));
+        for (int j = 0; j < CK_LANES; j++) lane[j] += e[j];
+        if (y) memcpy(y + i, e, sizeof e);
+    }
+    if (i < n) {
+        // Ten classes are a common row: one vector with idle lanes, not ten scalar exponentials.
+        T tail[CK_LANES];
+        for (int j = 0; j < CK_LANES; j++) tail[j] = peak;
+        for (int64_t j = 0; i + j < n; j++) tail[j] = x[i + j];
+        N(CK_ONE_VECTOR)
+        for (int j = 0; j < CK_LANES; j++) e[j] = N(exp)(scale * (tail[j] - peak));
+        for (int64_t j = 0; i + j < n; j++) {
+            lane[j] += e[j];
+            if (y) y[i + j] = e[j];
+        }
+    }
+    for (int w = CK_LANES / 2; w > 0; w /= 2)
+        for (int j = 0; j < w; j++) lane[j] += lane[j + w];
+    return lane[0];
+}
+
 CK_INLINE void N(softmax_row)(int64_t n, T scale, const T *x, T *y) {
-    const T peak = N(peak)(n, x);
-    N(CK_INDEPENDENT)
-    for (int64_t i = 0; i < n; i++) y[i] = N(exp)(scale * (x[i] - peak));
-    T sum;
-    CK_LANE_SUM(sum, n, y[i])
-    const T inverse = (T)1 / sum;
+    const T inverse = (T)1 / N(exponential_sum)(n, scale, N(peak)(n, x), x, y);
     for (int64_t i = 0; i < n; i++) y[i] *= inverse;
 }
 
@@ -42,8 +64,7 @@ CK_CLONES static void N(softmax_rows)(int32_t logarithm, int64_t rows, int64_t c
             continue;
         }
         const T peak = N(peak)(columns, x);
-        T sum;
-        CK_LANE_SUM(sum, columns, N(exp)(x[i] - peak))
+        const T sum = N(exponential_sum)(columns, (T)1, peak, x, NULL);
         // Not x − (peak + log sum): large logits would swallow the logarithm.
         const T logarithm_of_sum = N(log)(sum);
         CK_INDEPENDENT
@@ -81,9 +102,7 @@ CK_CLONES static void N(cross_entropy)(int64_t rows, int64_t columns, const T *x
                                        T smoothing, T *peaks, T *log_sums, T *loss) {
     for (int64_t r = 0; r < rows; r++, x += columns) {
         const T peak = N(peak)(columns, x);
-        T sum;
-        CK_LANE_SUM(sum, columns, N(exp)(x[i] - peak))
-        const T log_sum = N(log)(sum);
+        const T log_sum = N(log)(N(exponential_sum)(columns, (T)1, peak, x, NULL));
         peaks[r] = peak;
         log_sums[r] = log_sum;
         if (labels[r] == ignored) {
