@@ -4,7 +4,9 @@ import PackageDescription
 /// Every Swift target: Swift 6 language mode comes with the tools version; a warning is an error.
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
-/// Targets above the metal: no pointers at all. Every unsafe expression is an error there.
+/// Targets above the metal: no pointers at all.
+///
+/// Every unsafe expression is an error there.
 let safe: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let package = Package(
@@ -50,22 +52,32 @@ let package = Package(
             swiftSettings: strict),
 
         // Layer 4: programs.
-        .target(name: "ExampleModules", dependencies: ["Lightning"], resources: [.copy("Data")], swiftSettings: safe),
-        .executableTarget(name: "lightning", dependencies: ["ExampleModules"], path: "Sources/lightning-cli", swiftSettings: strict),
+        .target(
+            name: "ExampleModules", dependencies: ["Lightning"], resources: [.embedInCode("Data/digits.h5")],
+            swiftSettings: safe),
+        .executableTarget(
+            name: "lightning", dependencies: ["ExampleModules"], path: "Sources/lightning-cli", swiftSettings: strict),
         .executableTarget(name: "lightning-bench", dependencies: ["Lightning"], swiftSettings: strict),
-        .executableTarget(name: "mpi-selftest", dependencies: ["Lightning"], swiftSettings: strict),
+        .executableTarget(name: "mpi-selftest", dependencies: ["MPI", "DataParallel"], swiftSettings: strict),
 
         // Tests.
         .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
-        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], resources: [.copy("Golden")], swiftSettings: strict),
-        .testTarget(name: "NNTests", dependencies: ["NN", "TestSupport"], resources: [.copy("Golden")], swiftSettings: strict),
-        .testTarget(name: "OptimizersTests", dependencies: ["Optimizers", "TestSupport"], resources: [.copy("Golden")], swiftSettings: strict),
+        .testTarget(
+            name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], resources: [.copy("Golden")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "NNTests", dependencies: ["NN", "TestSupport"], resources: [.copy("Golden")], swiftSettings: strict),
+        .testTarget(
+            name: "OptimizersTests", dependencies: ["Optimizers", "TestSupport"], resources: [.copy("Golden")],
+            swiftSettings: strict),
         .testTarget(name: "MetricsTests", dependencies: ["Metrics", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MPITests", dependencies: ["MPI", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "LightningTests", dependencies: ["Lightning", "ExampleModules", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "DataParallelTests", dependencies: ["DataParallel", "MPI", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "LightningTests", dependencies: ["Lightning", "ExampleModules", "TestSupport"], swiftSettings: strict),
     ]
 )

@@ -30,8 +30,39 @@ public func scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor,
     let weights = Tensor(uninitialized: [heads.batch, heads.heads, heads.queries, heads.keys], dtype: q.dtype)
     heads.forward(q, k, v, weights: weights, into: result)
     return result.recorded("attention", [query, key, value]) { gradient in
-        let g = gradient.denseInLast()
-        return heads.gradients(of: g, q, k, v, weights: weights)
+        let gq = heads.makeHeadMajor(heads.queries), gk = heads.makeHeadMajor(heads.keys)
+        let gv = heads.makeHeadMajor(heads.keys)
+        heads.gradients(of: gradient.denseInLast(), q, k, v, weights: weights, into: gq, gk, gv)
+        return [gq, gk, gv]
+    }
+}
+
+/// Self-attention whose queries, keys and values come side by side out of one projection.
+///
+/// The same as cutting the three parts out and calling ``scaledDotProductAttention(query:key:value:isCausal:)``, but
+/// the gradient is written into one tensor instead of being assembled from three.
+/// - Parameters:
+///   - packed: `[batch, length, 3, heads, size]`: queries, keys, values along the third dimension.
+///   - isCausal: Lets position i see positions 0 … i only.
+/// - Returns: `[batch, heads, length, size]`.
+public func scaledDotProductAttention(packed: Tensor, isCausal: Bool = false) -> Tensor {
+    require(
+        packed.rank == 5 && packed.shape[2] == 3, "attention",
+        "packed operands have shape [batch, length, 3, heads, size], not \(packed.shape)")
+    let source = packed.detached.denseInLast()
+    let parts = source.attentionParts
+    let heads = AttentionHeads(
+        dtype: source.dtype, batch: source.shape[0], heads: source.shape[3], queries: source.shape[1],
+        keys: source.shape[1], size: source.shape[4], isCausal: isCausal)
+    let result = heads.makeHeadMajor(heads.queries)
+    let weights = Tensor(uninitialized: [heads.batch, heads.heads, heads.queries, heads.keys], dtype: source.dtype)
+    heads.forward(parts.q, parts.k, parts.v, weights: weights, into: result)
+    return result.recorded("attention", packed) { gradient in
+        let all = Tensor(uninitialized: source.shape, dtype: source.dtype)
+        let into = all.attentionParts
+        heads.gradients(
+            of: gradient.denseInLast(), parts.q, parts.k, parts.v, weights: weights, into: into.q, into.k, into.v)
+        return [all]
     }
 }
 
@@ -41,6 +72,12 @@ extension Tensor {
         let isDense = strides[-1] == 1 || shape[-1] == 1
         let isApart = strides[-2] >= shape[-1] || shape[-2] == 1
         return isDense && isApart ? self : contiguous()
+    }
+
+    /// Queries, keys and values of a packed `[batch, length, 3, heads, size]`, each `[batch, heads, length, size]`.
+    fileprivate var attentionParts: (q: Tensor, k: Tensor, v: Tensor) {
+        let parts = (0..<3).map { select($0, along: 2).transposed(1, 2) }
+        return (parts[0], parts[1], parts[2])
     }
 
     /// One head of one sequence as a matrix operand.
@@ -92,8 +129,10 @@ private struct AttentionHeads {
         ck_softmax_causal(dtype.kernelType, Int64(queries), Int64(keys), Int64(offset), scale, scores, scores)
     }
 
-    func gradients(of g: Tensor, _ q: Tensor, _ k: Tensor, _ v: Tensor, weights: Tensor) -> [Tensor?] {
-        let gq = makeHeadMajor(queries), gk = makeHeadMajor(keys), gv = makeHeadMajor(keys)
+    func gradients(
+        of g: Tensor, _ q: Tensor, _ k: Tensor, _ v: Tensor, weights: Tensor, into gq: Tensor, _ gk: Tensor,
+        _ gv: Tensor
+    ) {
         forEachHead { b, h in
             let p = weights.head(b, h)
             let transposedWeights = weights.head(b, h, transposed: true)
@@ -110,6 +149,5 @@ private struct AttentionHeads {
             multiply(queries, size, keys, s, k.head(b, h), into: gq.head(b, h))
             multiply(keys, size, queries, transposedScores, q.head(b, h), into: gk.head(b, h))
         }
-        return [gq, gk, gv]
     }
 }

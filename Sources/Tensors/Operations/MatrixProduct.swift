@@ -227,3 +227,6 @@ extension Tensor {
         return result.recorded("linear", self, weight, pullback: pullback)
     }
 }
+
+/// The kernel family OpenBLAS runs with, such as `SkylakeX`.
+public var blasKernel: String { MatrixProduct.library.kernel.map { String(cString: $0) } ?? "unknown" }

@@ -154,6 +154,18 @@ extension Tensor {
         }
     }
 
+    /// Overwrites a range of the first dimension of this tensor.
+    ///
+    /// - Precondition: the shapes fit, the types agree, and the tensor has no place in the gradient graph.
+    public mutating func replace(_ range: Range<Int>, with source: Tensor) {
+        var wanted = shape
+        wanted[0] = range.count
+        require(
+            source.shape == wanted && source.dtype == dtype && range.upperBound <= shape[0], "replace",
+            "\(source.dtype) \(source.shape) into \(range) of \(dtype) \(shape)")
+        write(source, into: range, along: 0)
+    }
+
     /// Copies `source` into a range of one dimension.
     mutating func write(_ source: Tensor, into range: Range<Int>, along dimension: Int) {
         makeWritable("write")

@@ -22,6 +22,8 @@ public final class Parameter {
     private var gradientStorage: Storage?
     /// Whether the gradient memory holds this step's gradient; false means zero, whatever the memory holds.
     public private(set) var hasGradient = false
+    /// Where the parameter lies, when it lies in an arena.
+    private(set) var place: (arena: ObjectIdentifier, offset: Int)?
     private lazy var leaf = GradientNode(leafOf: self)
 
     /// A parameter that starts with the given value.
@@ -122,6 +124,7 @@ public final class Parameter {
 
     /// Moves value and gradient to slices of an arena.
     func move(to values: Storage, gradients: Storage, byteOffset: Int) {
+        place = (ObjectIdentifier(values), byteOffset / dtype.byteCount)
         let value = Storage(sliceOf: values, byteOffset: byteOffset, byteCount: byteCount)
         value.pointer.copyMemory(from: storage.pointer, byteCount: byteCount)
         storage = value

@@ -1,0 +1,64 @@
+import Foundation
+
+/// Produces numbered values ahead of time on a thread of its own, in order, at most `depth` ahead.
+///
+/// Sendable: all mutable fields are touched only with `condition` locked.
+final class Prefetcher<Value: Sendable>: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var ready: [Result<Value, any Error>] = []
+    private var isCancelled = false
+
+    /// Starts producing the values of a range.
+    init(range: Range<Int>, depth: Int, produce: @escaping @Sendable (Int) throws -> Value) {
+        let feed = Feed(self)
+        let thread = Thread {
+            for index in range {
+                let result = Result { try produce(index) }
+                // The iterator may be gone: then so is the need.
+                guard let owner = feed.owner, owner.put(result, depth: depth) else { return }
+                if case .failure = result { return }
+            }
+        }
+        thread.name = "prefetch"
+        thread.stackSize = 4 << 20
+        thread.start()
+    }
+
+    /// Lets the thread reach the prefetcher without keeping it alive.
+    private final class Feed: @unchecked Sendable {  // `owner` is weak: the runtime guards it
+        weak var owner: Prefetcher?
+        init(_ owner: Prefetcher) { self.owner = owner }
+    }
+
+    /// Waits for room, and stores a value; false when nobody wants it any more.
+    private func put(_ result: Result<Value, any Error>, depth: Int) -> Bool {
+        condition.lock()
+        defer { condition.unlock() }
+        while ready.count >= depth && !isCancelled {
+            // Wakes up now and then, so that a dropped iterator is noticed.
+            _ = condition.wait(until: Date(timeIntervalSinceNow: 0.5))
+        }
+        if isCancelled { return false }
+        ready.append(result)
+        condition.broadcast()
+        return true
+    }
+
+    /// The next value; waits for it.
+    func next() throws -> Value {
+        condition.lock()
+        defer { condition.unlock() }
+        while ready.isEmpty { condition.wait() }
+        let result = ready.removeFirst()
+        condition.broadcast()
+        return try result.get()
+    }
+
+    /// Stops the thread at its next value.
+    func cancel() {
+        condition.lock()
+        isCancelled = true
+        condition.broadcast()
+        condition.unlock()
+    }
+}

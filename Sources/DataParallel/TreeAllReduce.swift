@@ -1,0 +1,161 @@
+import MPI
+
+/// The all-reduce of gradients: sums a buffer over all ranks in one fixed binary tree over rank index.
+///
+/// MPI's own all-reduce picks an algorithm by size and world, and with it an order of additions. Here the order is
+/// that of Note [Tree order] with the ranks as sources, whatever carries the bytes: every rank ends with the same
+/// bits, and the same bits come out of any code that adds the same sources by the same tree.
+///
+/// Small buffers are gathered whole by everyone and summed locally (one message time). Larger ones go in pieces: each
+/// rank owns a slice of a piece, receives the others' versions of it, sums, and gathers the sums of the others.
+///
+/// It belongs to one thread, keeps its scratch memory, and in steady state (sizes seen before) allocates nothing.
+public final class TreeAllReduce {
+    /// The buffers gathered whole unless told otherwise, in bytes: up to 64 KiB from all ranks together.
+    ///
+    /// Measured on one node: with two ranks both ways take equal time at 64 KiB a rank and gathering whole wins from 8 to
+    /// 32 KiB; with four they are equal at 32 KiB. The time of gathering whole grows with the number of ranks.
+    public static func defaultSmallLimit(ranks: Int) -> Int { max(1 << 10, (64 << 10) / ranks) }
+
+    /// Larger buffers travel in pieces of this many bytes, unless told otherwise.
+    ///
+    /// Measured with two ranks on one node: 4 MiB take 0.90 ms in pieces of 1 MiB, 0.66 in pieces of 2, 0.70 in one of 4.
+    public static let defaultPieceBytes = 2 << 20
+
+    private let communicator: Communicator
+    private let smallLimit: Int
+    private let pieceBytes: Int
+    private let tree: TreeSum
+    private let scratch: UnsafeMutableRawBufferPointer
+    private let addresses: UnsafeMutablePointer<UnsafeRawPointer>
+    private var plans: [Int: Plan] = [:]
+
+    /// Makes the all-reduce of a communicator, with scratch memory of about ranks × `smallLimit` + `pieceBytes` bytes.
+    ///
+    /// - Parameters:
+    ///   - communicator: the ranks to sum over.
+    ///   - smallLimit: buffers up to this many bytes are gathered whole; `nil` for `defaultSmallLimit(ranks:)`.
+    ///   - pieceBytes: in bytes, at least 64; both limits must be the same on every rank.
+    public init(
+        communicator: Communicator, smallLimit: Int? = nil, pieceBytes: Int = defaultPieceBytes
+    ) {
+        self.communicator = communicator
+        self.smallLimit = max(0, smallLimit ?? Self.defaultSmallLimit(ranks: communicator.size))
+        self.pieceBytes = max(64, pieceBytes) & ~63
+        tree = TreeSum(sources: communicator.size)
+        let slice = Plan.sliceBytes(piece: self.pieceBytes, ranks: communicator.size)
+        let slot = max(self.smallLimit, slice)
+        scratch = .allocate(byteCount: slot * communicator.size, alignment: 64)
+        addresses = .allocate(capacity: communicator.size)
+        if let room = scratch.baseAddress {
+            addresses.initialize(repeating: UnsafeRawPointer(room), count: communicator.size)
+        }
+    }
+
+    deinit {
+        addresses.deallocate()
+        scratch.deallocate()
+    }
+
+    /// Replaces every element by its sum over all ranks.
+    ///
+    /// Collective; every rank gives as many elements.
+    ///
+    /// - Throws: `MPIError` when MPI fails.
+    public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws(MPIError) { try reduce(buffer) }
+
+    /// Replaces every element by its sum over all ranks.
+    ///
+    /// Collective; every rank gives as many elements.
+    ///
+    /// - Throws: `MPIError` when MPI fails.
+    public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws(MPIError) { try reduce(buffer) }
+
+    private func reduce<Element: TreeSummable>(_ buffer: UnsafeMutableBufferPointer<Element>) throws(MPIError) {
+        guard communicator.size > 1, let start = buffer.baseAddress else { return }
+        let bytes = UnsafeMutableRawBufferPointer(buffer)
+        if bytes.count <= smallLimit {
+            try gatherAndSum(bytes, into: start, count: buffer.count)
+            return
+        }
+        var offset = 0
+        while offset < bytes.count {
+            let length = min(pieceBytes, bytes.count - offset)
+            try reducePiece(
+                UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + length)]), of: Element.self)
+            offset += length
+        }
+    }
+
+    private func gatherAndSum<Element: TreeSummable>(
+        _ bytes: UnsafeMutableRawBufferPointer, into result: UnsafeMutablePointer<Element>, count: Int
+    ) throws(MPIError) {
+        guard count > 0 else { return }
+        let gathered = UnsafeMutableRawBufferPointer(rebasing: scratch[..<(bytes.count * communicator.size)])
+        try communicator.allGather(UnsafeRawBufferPointer(bytes), into: gathered)
+        sumSources(count: count, into: result) { rank in
+            UnsafeRawBufferPointer(gathered).baseAddress.map { $0 + rank * bytes.count }
+        }
+    }
+
+    private func reducePiece<Element: TreeSummable>(
+        _ piece: UnsafeMutableRawBufferPointer, of element: Element.Type
+    ) throws(MPIError) {
+        let plan = plan(for: piece.count)
+        try communicator.allToAllVariable(UnsafeRawBufferPointer(piece), plan.sending, into: scratch, plan.receiving)
+        let rank = communicator.rank
+        let (own, offset) = (plan.slices.counts[rank], plan.slices.offsets[rank])
+        if own > 0, let start = piece.baseAddress {
+            let result = (start + offset).assumingMemoryBound(to: Element.self)
+            sumSources(count: own / MemoryLayout<Element>.stride, into: result) { peer in
+                // This rank's own version of the slice never left its place.
+                peer == rank
+                    ? UnsafeRawPointer(start + offset)
+                    : UnsafeRawBufferPointer(scratch).baseAddress.map { $0 + plan.receiving.offsets[peer] }
+            }
+        }
+        try communicator.allGatherVariable(nil, into: piece, layout: plan.slices)
+    }
+
+    private func sumSources<Element: TreeSummable>(
+        count: Int, into result: UnsafeMutablePointer<Element>, _ address: (Int) -> UnsafeRawPointer?
+    ) {
+        for rank in 0..<communicator.size {
+            if let source = address(rank) { addresses[rank] = source }
+        }
+        addresses.withMemoryRebound(to: UnsafePointer<Element>.self, capacity: communicator.size) {
+            tree.sumTree($0, count: count, into: result)
+        }
+    }
+
+    private func plan(for piece: Int) -> Plan {
+        if let known = plans[piece] { return known }
+        let made = Plan(piece: piece, communicator: communicator)
+        plans[piece] = made
+        return made
+    }
+}
+
+/// Who owns which slice of a piece, and what moves where.
+private struct Plan {
+    /// The slices by owner within the piece.
+    let slices: RankLayout
+    /// What this rank sends to each owner: all slices but its own.
+    let sending: RankLayout
+    /// Where the other ranks' versions of this rank's slice go in the scratch memory.
+    let receiving: RankLayout
+
+    init(piece: Int, communicator: Communicator) {
+        let (size, rank) = (communicator.size, communicator.rank)
+        let width = Self.sliceBytes(piece: piece, ranks: size)
+        let offsets = (0..<size).map { min(piece, $0 * width) }
+        let counts = (0..<size).map { min(piece, ($0 + 1) * width) - offsets[$0] }
+        slices = RankLayout(counts: counts, offsets: offsets)
+        sending = RankLayout(counts: (0..<size).map { $0 == rank ? 0 : counts[$0] }, offsets: offsets)
+        receiving = RankLayout(
+            counts: (0..<size).map { $0 == rank ? 0 : counts[rank] }, offsets: (0..<size).map { $0 * width })
+    }
+
+    /// Slices are whole cache lines, so that they hold whole elements of any type.
+    static func sliceBytes(piece: Int, ranks: Int) -> Int { ((piece + ranks - 1) / ranks + 63) & ~63 }
+}

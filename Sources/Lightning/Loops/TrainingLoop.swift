@@ -1,0 +1,248 @@
+import DataParallel
+import MPI
+import NN
+import Optimizers
+import Tensors
+
+/// Training, from top to bottom. The same lines run in one process and on many ranks.
+struct TrainingLoop<M: TrainingModule> {
+    let trainer: Trainer
+    let module: M
+    let optimizer: Optimizer
+    let loader: DataLoader<M.Batch>
+    let validation: EvaluationLoop<M.Batch>?
+
+    func run() throws {
+        guard try batchCount() > 0, !isFinished else { return }
+        module.train()
+        trainer.logging.scope = .trainingEpoch
+        try trainer.call({ try $0.onTrainStart(trainer, module) }, { try module.onTrainStart() })
+        while !isFinished { try runEpoch() }
+        trainer.logging.scope = .none("in onTrainEnd")
+        try trainer.call({ try $0.onTrainEnd(trainer, module) }, { try module.onTrainEnd() })
+    }
+
+    private func runEpoch() throws {
+        let sampler = try loader.sampler(
+            shuffledByDefault: true, seed: trainer.configuration.seed, epoch: trainer.progress.epoch,
+            shard: trainer.shard)
+        let count = try batchCount()
+        trainer.trainBatchCount = count
+        if trainer.progress.batchInEpoch == 0 {  // not when an epoch is resumed in its middle
+            trainer.logging.scope = .trainingEpoch
+            trainer.logging.training.reset()
+            try trainer.call({ try $0.onTrainEpochStart(trainer, module) }, { try module.onTrainEpochStart() })
+        }
+
+        let batches = loader.batches(of: sampler, from: trainer.progress.batchInEpoch, limit: count)
+        var window = Window()
+        var mustStop = false
+        while !mustStop, let next = try batches.next() {
+            let control = try runBatch(next, &window, isLast: next.index == count - 1)
+            if isValidationDue(afterBatch: next.index, of: count) { try validate() }
+            if let control {
+                if control.signal != 0 { try interrupt(control.signal) }
+                mustStop = try trainer.stopsNow(control)
+            }
+        }
+        try endEpoch(isComplete: trainer.progress.batchInEpoch >= count)
+    }
+
+    /// What the micro-batches of an accumulation window have gathered.
+    private struct Window {
+        var samples = 0
+        var isEmpty = true
+    }
+
+    /// One batch: forward, backward and, at the end of an accumulation window, the optimizer step.
+    ///
+    /// - Returns: What the ranks agreed on at the optimizer step; nil in the middle of a window.
+    private func runBatch(_ next: IndexedBatch<M.Batch>, _ window: inout Window, isLast: Bool) throws -> StepControl? {
+        let index = next.index
+        let accumulation = trainer.configuration.accumulateGradientBatches
+        let endsWindow = (index + 1) % accumulation == 0 || isLast
+        Watchdog.phase = TrainingPhase("training", epoch: trainer.progress.epoch, batch: index)
+        RandomContext.current.begin(step: trainer.progress.batch, shard: trainer.globalRank)
+        trainer.logging.scope = .trainingBatch
+
+        var batch = next.batch  // nil when a short batch has no samples for this rank: it joins with a weight of 0
+        if let present = batch {
+            trainer.logging.batchSize = present.sampleCount
+            try trainer.call(
+                { try $0.onTrainBatchStart(trainer, module, present, batchIndex: index) },
+                { try module.onTrainBatchStart(present, batchIndex: index) })
+            batch = try trainer.transfer(present, to: module)
+        }
+
+        // Forward.
+        let loss = try batch.flatMap { try step($0, index) }
+
+        // Clear gradients.
+        if window.isEmpty {
+            try trainer.call(
+                { try $0.onBeforeZeroGrad(trainer, module, optimizer) }, { try module.onBeforeZeroGrad(optimizer) })
+            try module.optimizerZeroGrad(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
+            window.isEmpty = false
+        }
+
+        // Backward. Gradients are sums weighted by samples, over micro-batches and ranks, divided once.
+        let samples = loss == nil ? 0 : batch?.sampleCount ?? 0
+        window.samples += samples
+        let isWeighted = trainer.worldSize > 1 || accumulation > 1
+        if endsWindow { trainer.strategy.beginStep(trainer.stepControl(samples: window.samples)) }
+        if let loss {
+            let weighted = isWeighted ? loss * Double(samples) : loss
+            try trainer.call(
+                { try $0.onBeforeBackward(trainer, module, weighted) }, { try module.onBeforeBackward(weighted) })
+            try module.backward(weighted)
+        }
+        let control = endsWindow ? try trainer.strategy.finishStep() : nil
+        if let control, isWeighted, control.samples > 0 {
+            trainer.strategy.scaleGradients(by: 1 / Double(control.samples))
+        }
+        if loss != nil { try trainer.call({ try $0.onAfterBackward(trainer, module) }, { try module.onAfterBackward() }) }
+
+        // Update parameters. When all ranks skipped there is nothing to update by.
+        let steps = (control?.samples ?? 0) > 0
+        if steps {
+            try trainer.call(
+                { try $0.onBeforeOptimizerStep(trainer, module, optimizer) },
+                { try module.onBeforeOptimizerStep(optimizer) })
+            try module.configureGradientClipping(optimizer, clipping: trainer.configuration.clipping)
+            try module.optimizerStep(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
+        }
+
+        // The only place where progress moves.
+        trainer.progress.advanceBatch(samples: control?.samples ?? 0)
+        if steps {
+            trainer.progress.advanceStep()
+            try trainer.advanceSchedules(.step)
+        }
+        if endsWindow { window = Window() }
+
+        if let batch {
+            try trainer.call(
+                { try $0.onTrainBatchEnd(trainer, module, loss?.detached, batch: batch, batchIndex: index) },
+                { try module.onTrainBatchEnd(loss?.detached, batch: batch, batchIndex: index) })
+        }
+        if steps { try afterStep() }
+        return control
+    }
+
+    /// The module's step, with a loss that can be differentiated; nil when the module skips the batch.
+    private func step(_ batch: M.Batch, _ index: Int) throws -> Tensor? {
+        let loss: Tensor
+        do {
+            loss = try module.trainingStep(batch, batchIndex: index)
+        } catch is SkipBatch {
+            return nil
+        }
+        guard loss.elementCount == 1 else {
+            throw TrainingError("trainingStep returned a loss of shape \(loss.shape); a loss is one number")
+        }
+        let value = loss.item
+        guard value.isFinite || trainer.configuration.allowsNonFiniteLoss else {
+            throw TrainingError(
+                "the loss became \(value) at epoch \(trainer.progress.epoch), batch \(index), after \(trainer.progress.step) optimizer steps; lower the learning rate, clip gradients (trainer.gradientClipNorm), or look at this batch's data. The last checkpoint is unharmed"
+            )
+        }
+        return loss
+    }
+
+    private func afterStep() throws {
+        let interval = trainer.configuration.logEverySteps
+        if interval > 0, trainer.progress.step % interval == 0 { try trainer.logToLoggers(trainer.logging.stepValues) }
+        for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .optimizerStep) }
+    }
+
+    // MARK: - Validation
+
+    private func isValidationDue(afterBatch index: Int, of count: Int) -> Bool {
+        guard validation != nil else { return false }
+        if let interval = trainer.configuration.validateEveryBatches { return (index + 1) % interval == 0 }
+        let every = trainer.configuration.validateEveryEpochs
+        return index == count - 1 && every > 0 && (trainer.progress.epoch + 1) % every == 0
+    }
+
+    private func validate() throws {
+        guard let validation else { return }
+        try validation.run(limit: trainer.configuration.limitValidationBatches)
+        try trainer.advanceSchedules(.validation)
+        trainer.logging.scope = .trainingEpoch
+        // At the end of an epoch, callbacks look at its metrics when those of training are final too.
+        if trainer.progress.batchInEpoch < trainer.trainBatchCount {
+            for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .validation) }
+        }
+    }
+
+    // MARK: - The end of an epoch, and of training
+
+    private func endEpoch(isComplete: Bool) throws {
+        trainer.logging.scope = .trainingEpoch
+        trainer.logging.batchSize = 1
+        try trainer.call({ try $0.onTrainEpochEnd(trainer, module) }, { try module.onTrainEpochEnd() })
+        let entries = try trainer.logging.training.reduced(over: trainer.strategy, tag: "metrics of a training epoch")
+        try trainer.logToLoggers(trainer.logging.finish(entries))
+        if isComplete {
+            trainer.progress.advanceEpoch()
+            trainer.logging.training.reset()
+            try trainer.advanceSchedules(.epoch)
+        }
+        for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .epoch) }
+        let control = try trainer.agree(on: "the end of an epoch")
+        if control.signal != 0 { try interrupt(control.signal) }
+        if try trainer.stopsNow(control) { trainer.requestStop("another rank asked to stop") }
+    }
+
+    /// Saves and ends the run: all ranks come here after the same batch.
+    private func interrupt(_ signal: Int32) throws {
+        let path = try trainer.checkpointCallback?.saveLast(trainer, module)
+        throw Interrupted(signal: signal, checkpoint: path)
+    }
+
+    private func batchCount() throws -> Int {
+        let sampler = try loader.sampler(
+            shuffledByDefault: false, seed: 0, epoch: 0, shard: trainer.shard)
+        return try trainer.configuration.limitTrainBatches.count(
+            of: sampler.batchCount, what: "trainer.limitTrainBatches")
+    }
+
+    private var isFinished: Bool {
+        let flags = trainer.configuration
+        if let steps = flags.maxSteps, trainer.progress.step >= steps { return true }
+        let unlimited = flags.maxSteps != nil || flags.maxSeconds != nil
+        if let epochs = flags.maxEpochs ?? (unlimited ? nil : 1000), trainer.progress.epoch >= epochs { return true }
+        return trainer.stopReason != nil && trainer.minimumIsReached
+    }
+}
+
+extension Trainer {
+    /// What this rank has to say at an optimizer step.
+    func stepControl(samples: Int) -> StepControl {
+        if let limit = configuration.maxSeconds, isGlobalZero, seconds >= limit {
+            requestStop("the time of \(limit) s is over")
+        }
+        return StepControl(samples: samples, stops: stopReason != nil, signal: SignalWatch.signal)
+    }
+
+    /// Exchanges stops and signals outside of an optimizer step.
+    func agree(on occasion: String) throws -> StepControl {
+        let own = stepControl(samples: 0)
+        let sums = try strategy.sum([own.stops ? 1 : 0, own.signal == 0 ? 0 : 1, Double(own.signal)], tag: occasion)
+        return StepControl(
+            samples: 0, stops: sums[0] > 0, signal: sums[1] > 0 ? Int32(sums[2] / sums[1]) : 0)
+    }
+
+    /// Whether training ends here, after what the ranks agreed on.
+    func stopsNow(_ control: StepControl) throws -> Bool {
+        if let steps = configuration.maxSteps, progress.step >= steps { return true }
+        guard control.stops else { return false }
+        requestStop("another rank asked to stop")
+        return minimumIsReached
+    }
+
+    /// Whether the least epochs and steps asked for are done.
+    var minimumIsReached: Bool {
+        progress.epoch >= configuration.minEpochs ?? 0 && progress.step >= configuration.minSteps ?? 0
+    }
+}

@@ -1,0 +1,29 @@
+/// How far training has come. One value, moved forward in one place: the training loop.
+public struct TrainingProgress: Codable, Sendable, Equatable {
+    /// Epochs completed.
+    public private(set) var epoch = 0
+    /// Batches done in the present epoch.
+    public private(set) var batchInEpoch = 0
+    /// Batches done in all epochs.
+    public private(set) var batch = 0
+    /// Optimizer steps taken in all epochs.
+    public private(set) var step = 0
+    /// Samples seen by all ranks in all epochs.
+    public private(set) var samples = 0
+
+    /// The beginning.
+    public init() {}
+
+    mutating func advanceBatch(samples count: Int) {
+        batchInEpoch += 1
+        batch += 1
+        samples += count
+    }
+
+    mutating func advanceStep() { step += 1 }
+
+    mutating func advanceEpoch() {
+        epoch += 1
+        batchInEpoch = 0
+    }
+}

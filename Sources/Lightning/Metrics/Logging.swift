@@ -1,0 +1,82 @@
+/// Where in a run a value is logged: decides what `log` does when it is not told.
+enum LoggingScope: Equatable {
+    /// A training step and the hooks around it: single values by default.
+    case trainingBatch
+    /// Hooks of a training epoch: values of the epoch.
+    case trainingEpoch
+    /// Validation and test: values of the epoch.
+    case evaluation
+    /// Hooks in which a value would belong to nothing.
+    case none(String)
+}
+
+/// What a run has logged: the accumulators, and the finished values by destination.
+struct Logging {
+    /// Where the run is now.
+    var scope = LoggingScope.none("outside of a run")
+    /// The samples of the present batch: the weight of its values.
+    var batchSize = 1
+    /// Values of the training epoch so far.
+    var training = MetricStore()
+    /// Values of the validation or test so far.
+    var evaluation = MetricStore()
+    /// The newest value of everything logged, by name.
+    var callbackMetrics: [String: Double] = [:]
+    /// What the progress bar shows, in order of first appearance.
+    var progressBarMetrics: [(name: String, value: Double)] = []
+    /// Whether values are taken at all; false when the trainer measures bare speed.
+    var isEnabled = true
+
+    mutating func log(
+        _ name: String, _ value: Double, onStep: Bool?, onEpoch: Bool?, progressBar: Bool, logger: Bool,
+        reduce: MetricReduction, batchSize: Int?
+    ) {
+        guard isEnabled else { return }
+        let stepsByDefault = scope == .trainingBatch
+        let step = onStep ?? stepsByDefault, epoch = onEpoch ?? !stepsByDefault
+        let weight = Double(batchSize ?? self.batchSize)
+        let entry = {
+            MetricStore.Entry(
+                name: name, reduction: reduce, onStep: step, onEpoch: epoch, showsInProgressBar: progressBar,
+                goesToLogger: logger)
+        }
+        switch scope {
+        case .trainingBatch, .trainingEpoch:
+            training.log(entry(), name: name, value: value, weight: weight)
+            if step {
+                callbackMetrics[name] = value
+                if epoch { callbackMetrics[name + "_step"] = value }
+                if progressBar { show(name, value) }
+            }
+        case .evaluation: evaluation.log(entry(), name: name, value: value, weight: weight)
+        case .none(let place):
+            fatalError("log(\"\(name)\"): nothing can be logged \(place); write to module.logger directly")
+        }
+    }
+
+    mutating func show(_ name: String, _ value: Double) {
+        if let place = progressBarMetrics.firstIndex(where: { $0.name == name }) {
+            progressBarMetrics[place].value = value
+        } else {
+            progressBarMetrics.append((name, value))
+        }
+    }
+
+    /// Takes note of finished epoch values, and returns those for the loggers.
+    mutating func finish(_ entries: [MetricStore.Entry]) -> [(name: String, value: Double)] {
+        var forLoggers: [(String, Double)] = []
+        for entry in entries where entry.onEpoch {
+            let value = entry.value
+            callbackMetrics[entry.name] = value
+            if entry.onStep { callbackMetrics[entry.epochName] = value }
+            if entry.showsInProgressBar { show(entry.name, value) }
+            if entry.goesToLogger { forLoggers.append((entry.epochName, value)) }
+        }
+        return forLoggers
+    }
+
+    /// The newest single values of the training epoch, for the loggers.
+    var stepValues: [(name: String, value: Double)] {
+        training.entries.filter { $0.onStep && $0.goesToLogger }.map { ($0.stepName, $0.last) }
+    }
+}

@@ -1,0 +1,139 @@
+import Foundation
+
+/// How values of one metric become one.
+public enum MetricReduction: String, Sendable, Codable, CaseIterable {
+    /// The mean over samples.
+    case mean
+    /// The sum.
+    case sum
+    /// The smallest.
+    case min
+    /// The largest.
+    case max
+}
+
+/// The values logged under each name since the last reset.
+///
+/// Logging is two additions; nothing is communicated until the epoch ends, when one exchange carries all metrics.
+/// Epoch values are sums and weights over all samples of all ranks: they do not depend on the number of ranks.
+struct MetricStore {
+    /// What is known of one name.
+    struct Entry: Codable, Sendable {
+        let name: String
+        let reduction: MetricReduction
+        let onStep: Bool
+        let onEpoch: Bool
+        let showsInProgressBar: Bool
+        let goesToLogger: Bool
+        var total = 0.0
+        var weight = 0.0
+        var last = 0.0
+
+        /// The value so far.
+        var value: Double { reduction == .mean ? total / weight : total }
+        /// The key of step values.
+        var stepName: String { onStep && onEpoch ? name + "_step" : name }
+        /// The key of epoch values.
+        var epochName: String { onStep && onEpoch ? name + "_epoch" : name }
+
+        mutating func add(_ value: Double, weight newWeight: Double) {
+            last = value
+            switch reduction {
+            case .mean: total += value * newWeight
+            case .sum: total += value
+            case .min: total = weight == 0 ? value : Swift.min(total, value)
+            case .max: total = weight == 0 ? value : Swift.max(total, value)
+            }
+            weight += newWeight
+        }
+
+        mutating func merge(_ other: Entry) {
+            guard other.weight != 0 else { return }
+            switch reduction {
+            case .mean, .sum: total += other.total
+            case .min: total = weight == 0 ? other.total : Swift.min(total, other.total)
+            case .max: total = weight == 0 ? other.total : Swift.max(total, other.total)
+            }
+            weight += other.weight
+        }
+    }
+
+    private(set) var entries: [Entry] = []
+    private var places: [String: Int] = [:]
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// Adds a value; the first one decides how the name is treated.
+    mutating func log(_ entry: @autoclosure () -> Entry, name: String, value: Double, weight: Double) {
+        if let place = places[name] {
+            entries[place].add(value, weight: weight)
+        } else {
+            var new = entry()
+            new.add(value, weight: weight)
+            places[name] = entries.count
+            entries.append(new)
+        }
+    }
+
+    /// Forgets all values.
+    mutating func reset() {
+        entries.removeAll(keepingCapacity: true)
+        places.removeAll(keepingCapacity: true)
+    }
+
+    /// Takes over values saved in a checkpoint.
+    mutating func restore(_ saved: [Entry]) {
+        reset()
+        for entry in saved {
+            places[entry.name] = entries.count
+            entries.append(entry)
+        }
+    }
+
+    /// The values of all ranks together, the same on every rank.
+    ///
+    /// Collective. A rank that logged nothing at all (it had no samples) does not count as lacking a key.
+    /// - Throws: ``TrainingError`` on every rank when a key was logged on some ranks only.
+    func reduced(over strategy: any Strategy, tag: String) throws -> [Entry] {
+        guard strategy.worldSize > 1 else { return entries }
+        let encoder = JSONEncoder()
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        let own = String(decoding: try encoder.encode(entries), as: UTF8.self)
+        let ranks = try strategy.gather(own, tag: tag).map { try decoder.decode([Entry].self, from: Data($0.utf8)) }
+        try MetricStore.checkKeys(ranks, tag)
+        guard var merged = ranks.first(where: { !$0.isEmpty })?.map(MetricStore.emptied) else { return [] }
+        for rank in ranks {
+            var places: [String: Entry] = [:]
+            for entry in rank { places[entry.name] = entry }
+            for index in merged.indices {
+                if let entry = places[merged[index].name] { merged[index].merge(entry) }
+            }
+        }
+        return merged
+    }
+
+    private static func emptied(_ entry: Entry) -> Entry {
+        var empty = entry
+        empty.total = 0
+        empty.weight = 0
+        return empty
+    }
+
+    private static func checkKeys(_ ranks: [[Entry]], _ tag: String) throws {
+        let keys = ranks.map { Set($0.map(\.name)) }
+        let all = keys.reduce(Set()) { $0.union($1) }
+        for key in all.sorted() {
+            let lacking = keys.indices.filter { !keys[$0].isEmpty && !keys[$0].contains(key) }
+            guard lacking.isEmpty else {
+                let having = keys.indices.filter { keys[$0].contains(key) }
+                throw TrainingError(
+                    "\(tag): '\(key)' was logged on ranks \(having) but not on ranks \(lacking); log the same names on every rank"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import DataLoading
+import Optimizers
+import Tensors
+
+/// A module with a type of batch; the root of what modules can do.
+public protocol BatchModule: LightningModule {
+    /// What the module's steps receive.
+    associatedtype Batch: DataBatch
+}
+
+/// A module that can be trained.
+public protocol TrainingModule: BatchModule {
+    /// The loss of a batch: a scalar, the mean over its samples.
+    ///
+    /// - Throws: ``SkipBatch`` to leave the batch out; on many ranks the others go on without it.
+    func trainingStep(_ batch: Batch, batchIndex: Int) throws -> Tensor
+
+    /// The optimizer, and when its learning rate changes.
+    func configureOptimizers() throws -> OptimizerConfiguration
+}
+
+/// A module that can be validated.
+public protocol ValidationModule: BatchModule {
+    /// Evaluates a batch; what it logs is averaged over all samples of all ranks.
+    func validationStep(_ batch: Batch, batchIndex: Int) throws
+}
+
+/// A module that can be tested.
+public protocol TestModule: BatchModule {
+    /// Evaluates a batch; what it logs is averaged over all samples of all ranks.
+    func testStep(_ batch: Batch, batchIndex: Int) throws
+}
+
+/// A module that can predict.
+public protocol PredictionModule: BatchModule {
+    /// The prediction for a batch: one row per sample.
+    func predictStep(_ batch: Batch, batchIndex: Int) throws -> Tensor
+}
+
+/// A module whose hyperparameters are saved with it and rebuild it.
+public protocol HyperparameterModule: LightningModule {
+    /// Everything needed to build the module again.
+    associatedtype Hyperparameters: Codable & Sendable
+    /// What this module was built from.
+    var hyperparameters: Hyperparameters { get }
+    /// Builds the module.
+    init(_ hyperparameters: Hyperparameters) throws
+}
+
+/// Thrown by a training step to leave its batch out.
+public struct SkipBatch: Error {
+    /// A request to go on with the next batch.
+    public init() {}
+}
+
+/// An optimizer with the schedules of its learning rate.
+public struct OptimizerConfiguration {
+    /// The optimizer.
+    public var optimizer: Optimizer
+    /// Its schedules; their factors multiply.
+    public var schedules: [ScheduleConfiguration]
+
+    /// An optimizer, with or without schedules.
+    public init(_ optimizer: Optimizer, schedules: [ScheduleConfiguration] = []) {
+        self.optimizer = optimizer
+        self.schedules = schedules
+    }
+
+    /// An optimizer with one schedule.
+    public init(
+        _ optimizer: Optimizer, schedule: any LearningRateSchedule, interval: ScheduleConfiguration.Interval = .epoch,
+        frequency: Int = 1
+    ) {
+        self.init(optimizer, schedules: [ScheduleConfiguration(schedule, interval: interval, frequency: frequency)])
+    }
+}
+
+/// When a schedule takes a step.
+public struct ScheduleConfiguration {
+    /// What a schedule counts.
+    public enum Interval: String, Sendable, Codable, CaseIterable {
+        /// Optimizer steps.
+        case step
+        /// Epochs.
+        case epoch
+        /// Validations; the interval of schedules that monitor a metric.
+        case validation
+    }
+
+    /// The two kinds of schedule.
+    enum Kind {
+        case function(any LearningRateSchedule)
+        case plateau(PlateauSchedule, monitor: String)
+    }
+
+    let kind: Kind
+    /// What it counts.
+    public let interval: Interval
+    /// How many of those make a step of the schedule.
+    public let frequency: Int
+    /// A name for logs.
+    public let name: String?
+
+    /// A schedule that is a function of time.
+    public init(
+        _ schedule: any LearningRateSchedule, interval: Interval = .epoch, frequency: Int = 1, name: String? = nil
+    ) {
+        precondition(frequency > 0, "a schedule steps every one or more intervals")
+        kind = .function(schedule)
+        self.interval = interval
+        self.frequency = frequency
+        self.name = name
+    }
+
+    /// A schedule that watches a logged metric, after each validation or epoch.
+    public init(
+        plateau: PlateauSchedule, monitor: String, interval: Interval = .validation, frequency: Int = 1,
+        name: String? = nil
+    ) {
+        precondition(frequency > 0 && interval != .step, "a plateau schedule counts validations or epochs")
+        kind = .plateau(plateau, monitor: monitor)
+        self.interval = interval
+        self.frequency = frequency
+        self.name = name
+    }
+}
+
+/// A mistake in how training was asked for, or something that makes it senseless to go on.
+public struct TrainingError: Error, CustomStringConvertible {
+    /// What happened, where, and what to do.
+    public let description: String
+    /// An error with its message.
+    public init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,77 @@
+import DataParallel
+import MPI
+import NN
+import Tensors
+
+/// What a rank tells the others with each optimizer step.
+public struct StepControl: Sendable, Equatable {
+    /// Samples behind the gradients of this step.
+    public var samples = 0
+    /// Whether training should stop after this step.
+    public var stops = false
+    /// The signal that asked for an end, or 0.
+    public var signal: Int32 = 0
+}
+
+/// How the ranks of a job work together. The loops are written once against it.
+public protocol Strategy: AnyObject {
+    /// Where this rank stands.
+    var topology: Topology { get }
+
+    /// Makes a model ready for training: one flat memory, the same parameters on all ranks with rank 0's values.
+    func prepare(_ module: Module) throws
+
+    /// Announces that the coming backward pass completes the gradients of a step.
+    func beginStep(_ control: StepControl)
+
+    /// Ends the step: afterwards gradients are sums over all ranks.
+    ///
+    /// - Returns: What all ranks said: samples added up, stops and signals of any rank.
+    func finishStep() throws -> StepControl
+
+    /// Multiplies all gradients by a number.
+    func scaleGradients(by factor: Double)
+
+    /// Sums numbers over all ranks, in rank order.
+    func sum(_ values: [Double], tag: String) throws -> [Double]
+
+    /// The texts of all ranks, by rank.
+    func gather(_ text: String, tag: String) throws -> [String]
+
+    /// Tensors of all ranks, by rank; their shapes may differ.
+    func gather(_ tensor: Tensor, tag: String) throws -> [Tensor]
+
+    /// Rank 0's text.
+    func broadcast(_ text: String, tag: String) throws -> String
+
+    /// Overwrites the buffers of a model with rank 0's.
+    func synchronizeBuffers(_ module: Module) throws
+
+    /// Waits for all ranks.
+    func barrier(_ tag: String) throws
+}
+
+extension Strategy {
+    /// Whether this is the rank that prints, logs and writes checkpoints.
+    public var isGlobalZero: Bool { topology.globalRank == 0 }
+    /// The number of ranks.
+    public var worldSize: Int { topology.worldSize }
+}
+
+/// One process: every collective is the identity.
+final class SingleProcessStrategy: Strategy {
+    let topology = Topology.single
+    private var arenas: [ParameterArena] = []
+    private var control = StepControl()
+
+    func prepare(_ module: Module) { arenas = ParameterArena.arenas(for: module.parameters) }
+    func beginStep(_ control: StepControl) { self.control = control }
+    func finishStep() -> StepControl { control }
+    func scaleGradients(by factor: Double) { for arena in arenas { arena.scaleGradients(by: factor) } }
+    func sum(_ values: [Double], tag: String) -> [Double] { values }
+    func gather(_ text: String, tag: String) -> [String] { [text] }
+    func gather(_ tensor: Tensor, tag: String) -> [Tensor] { [tensor.detached] }
+    func broadcast(_ text: String, tag: String) -> String { text }
+    func synchronizeBuffers(_ module: Module) {}
+    func barrier(_ tag: String) {}
+}

@@ -1,0 +1,63 @@
+import DataParallel
+import Foundation
+import MPI
+import Tensors
+
+/// The processes of this job, found once: `MPI_COMM_WORLD` under `mpirun`, this process alone otherwise.
+public final class World: Sendable {
+    /// Ranks, nodes and host name.
+    public let topology: Topology
+    /// The compute threads this rank may use.
+    public let threads: ThreadAllotment
+    /// The one thread that communicates; nil in a single process.
+    package let lane: CommunicationLane?
+    private let watchdog: Watchdog?
+
+    /// The world of this process; MPI is initialised at the first use, if the process was started by a launcher.
+    ///
+    /// - Throws: `MPIError` when MPI cannot be initialised, or is not the launcher's MPI.
+    public static func current() throws -> World { try shared.get() }
+
+    private static let shared = Result { try World() }
+
+    private init() throws {
+        guard MPIEnvironment.launch.isLaunched else {
+            topology = .single
+            threads = .single
+            lane = nil
+            watchdog = nil
+            return
+        }
+        let communicator = try MPIEnvironment.initialize()
+        let node = try communicator.splitShared()
+        topology = try Topology(world: communicator, node: node)
+        threads = try ThreadAllotment(node: node)
+        let watchdog = Watchdog(topology: topology)
+        self.watchdog = watchdog
+        lane = CommunicationLane(communicator: communicator, hostname: topology.hostname, watchdog: watchdog)
+        World.endWithProcess()
+    }
+
+    /// Ends the job when the process does: in agreement after success, by force after a failure.
+    private static func endWithProcess() {
+        on_exit({ status, _ in
+            guard case .success(let world) = World.shared, MPIEnvironment.isActive else { return }
+            if status != 0 { MPIEnvironment.abort(code: status) }
+            world.finish()
+        }, nil)
+    }
+
+    /// Waits for all ranks to come to their end, and finalises MPI.
+    ///
+    /// A rank that ends while others still train is a mismatch of collectives, and ends the job with a message.
+    private func finish() {
+        do {
+            try lane?.performAgreed(CollectiveRequest(.barrier, "the end of the program")) { _, _ in }
+            lane?.shutdown()
+            watchdog?.stop()
+            try MPIEnvironment.finalize()
+        } catch {
+            JobFailure.end(error, topology: topology)
+        }
+    }
+}

@@ -1,0 +1,200 @@
+import Checkpoints
+import Foundation
+import NN
+import Optimizers
+import Tensors
+
+@_exported import struct Checkpoints.Checkpoint
+@_exported import struct Checkpoints.CheckpointError
+
+/// What a checkpoint says about the run itself.
+struct RunState: Codable, Sendable {
+    /// How far training had come: the next batch to read follows from it.
+    var progress: TrainingProgress
+    /// The seed of all random streams; their places follow from it and from `progress`.
+    var seed: UInt64
+    /// The ranks that wrote it.
+    var worldSize: Int
+    /// The counters of the schedules, in order.
+    var schedules: [ScheduleState.Saved]
+    /// Initial and present learning rate of each group.
+    var learningRates: [[Double]]
+    /// Values of the training epoch so far, by rank.
+    var metrics: [[MetricStore.Entry]]
+    /// The newest value of everything logged.
+    var callbackMetrics: [String: Double]
+}
+
+extension Trainer {
+    // MARK: - Saving
+
+    /// Writes a checkpoint of the present run.
+    ///
+    /// Every rank must call it: metrics of all ranks go in. Rank 0 writes one file, whole or not at all.
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - weightsOnly: Leaves out everything but weights and hyperparameters.
+    /// - Throws: `AtomicWriteError` on rank 0 when the file cannot be written; the job ends then.
+    public func saveCheckpoint(_ path: String, weightsOnly: Bool = false) throws {
+        guard let module else { throw TrainingError("saveCheckpoint: no module was run by this trainer yet") }
+        try strategy.synchronizeBuffers(module)
+        let metrics = try gatherMetrics()
+        guard isGlobalZero else { return }
+        let checkpoint = try makeCheckpoint(module, metrics: metrics, weightsOnly: weightsOnly)
+        try checkpoint.write(to: path)
+    }
+
+    private func gatherMetrics() throws -> [[MetricStore.Entry]] {
+        var own = Checkpoint()
+        try own.set("entries", logging.training.entries)
+        return try strategy.gather(own.values["entries"] ?? "[]", tag: "metrics for a checkpoint").map { text in
+            var checkpoint = Checkpoint()
+            checkpoint.values["entries"] = text
+            return try checkpoint.get("entries") ?? []
+        }
+    }
+
+    private func makeCheckpoint(
+        _ module: LightningModule, metrics: [[MetricStore.Entry]], weightsOnly: Bool
+    ) throws -> Checkpoint {
+        var checkpoint = Checkpoint()
+        checkpoint.model = module.stateDictionary
+        try checkpoint.set("module", String(describing: type(of: module)))
+        if let module = module as? any HyperparameterModule {
+            try checkpoint.set("hyperparameters", module.hyperparameters)
+        }
+        if !weightsOnly {
+            checkpoint.optimizers = optimizer.map { [$0.stateDictionary] } ?? []
+            let rates = optimizer?.groups.map { [$0.initialLearningRate, $0.learningRate] } ?? []
+            try checkpoint.set(
+                "run",
+                RunState(
+                    progress: progress, seed: configuration.seed, worldSize: worldSize,
+                    schedules: schedules.map(\.saved), learningRates: rates, metrics: metrics,
+                    callbackMetrics: callbackMetrics))
+            for (key, callback) in namedCallbacks() {
+                if let state = try callback.saveState() { checkpoint.values["callback \(key)"] = state }
+            }
+        }
+        for callback in callbacks { try callback.onSaveCheckpoint(self, module, &checkpoint) }
+        try module.onSaveCheckpoint(&checkpoint)
+        return checkpoint
+    }
+
+    /// Callbacks with their state keys; a second callback of the same key has its number added.
+    private func namedCallbacks() -> [(key: String, callback: Callback)] {
+        var seen: [String: Int] = [:]
+        return callbacks.map { callback in
+            let number = seen[callback.stateKey, default: 0]
+            seen[callback.stateKey] = number + 1
+            return (number == 0 ? callback.stateKey : "\(callback.stateKey) \(number)", callback)
+        }
+    }
+
+    // MARK: - Restoring
+
+    /// Reads a checkpoint given by path, or by the words `best` and `last`.
+    func loadCheckpoint(_ name: String, weightsOnly: Bool = false) throws -> Checkpoint {
+        let found = isGlobalZero ? Result { try checkpointPath(name) } : .success("")
+        if case .failure(let error) = found { throw error }
+        let path = try strategy.broadcast(try found.get(), tag: "checkpoint to load")
+        if isGlobalZero { Swift.print("loading \(path)") }
+        return try Checkpoint.read(from: path, weightsOnly: weightsOnly)
+    }
+
+    /// The file meant by a path, or by the words `best` and `last`: of this trainer's run, or of the newest run that
+    /// has one.
+    public func checkpointPath(_ name: String) throws -> String {
+        guard name == "best" || name == "last" else {
+            guard FileManager.default.fileExists(atPath: name) else {
+                throw CheckpointError("there is no checkpoint '\(name)'")
+            }
+            return name
+        }
+        if let own = name == "best" ? checkpointCallback?.bestPath : checkpointCallback?.lastPath { return own }
+        let root = configuration.defaultRootDir
+        let newest = RunDirectory.newest(in: root) { CheckpointIndex.read(in: $0 + "/checkpoints") != nil }
+        guard let newest, let index = CheckpointIndex.read(in: newest + "/checkpoints"),
+            let path = name == "best" ? index.best : index.last
+        else {
+            throw CheckpointError("'\(name)': no run in '\(root)' has a checkpoint (trainer.defaultRootDir)")
+        }
+        return newest + "/checkpoints/" + path
+    }
+
+    /// Restores weights: the module looks at the checkpoint first.
+    func restoreModel(_ module: LightningModule, from checkpoint: Checkpoint) throws {
+        try module.onLoadCheckpoint(checkpoint)
+        do {
+            try module.load(checkpoint.model, strict: module.strictLoading)
+        } catch let mismatch as StateMismatch {
+            let saved = try checkpoint.get("module", as: String.self) ?? "unknown"
+            throw CheckpointError("the checkpoint holds a \(saved), this is a \(type(of: module)): \(mismatch)")
+        }
+    }
+
+    /// Restores everything else: optimizer, schedules, progress, metrics, callbacks.
+    func restoreTraining(from checkpoint: Checkpoint, _ optimizer: Optimizer) throws {
+        guard let run: RunState = try checkpoint.get("run") else {
+            throw CheckpointError(
+                "the checkpoint holds weights only and training cannot go on from it; load it with load(fromCheckpoint:) and start a new fit"
+            )
+        }
+        progress = run.progress
+        RandomContext.current.seed = configuration.seed
+        if run.seed != configuration.seed {
+            print("note: the checkpoint was made with seed \(run.seed), this run has \(configuration.seed): the order of samples changes")
+        }
+        if let state = checkpoint.optimizers.first { try optimizer.load(state) }
+        guard run.learningRates.count == optimizer.groups.count else {
+            throw CheckpointError(
+                "the checkpoint's optimizer has \(run.learningRates.count) parameter groups, this one has \(optimizer.groups.count)"
+            )
+        }
+        for (group, rates) in zip(optimizer.groups, run.learningRates) { group.learningRate = rates[1] }
+        for (index, saved) in run.schedules.enumerated() where index < schedules.count {
+            schedules[index].restore(saved)
+        }
+        logging.callbackMetrics = run.callbackMetrics
+        restoreMetrics(run.metrics)
+        for (key, callback) in namedCallbacks() {
+            if let state = checkpoint.values["callback \(key)"] { try callback.loadState(state) }
+        }
+        guard let module else { return }
+        for callback in callbacks { try callback.onLoadCheckpoint(self, module, checkpoint) }
+    }
+
+    /// Each rank gets its own sums back; on another number of ranks, rank 0 gets those of all.
+    private func restoreMetrics(_ saved: [[MetricStore.Entry]]) {
+        if saved.count == worldSize { return logging.training.restore(saved[globalRank]) }
+        guard isGlobalZero, var merged = saved.first else { return logging.training.reset() }
+        for other in saved.dropFirst() {
+            for index in merged.indices {
+                if let entry = other.first(where: { $0.name == merged[index].name }) { merged[index].merge(entry) }
+            }
+        }
+        logging.training.restore(merged)
+    }
+}
+
+extension HyperparameterModule {
+    /// Builds the module of a checkpoint with its hyperparameters, and loads its weights.
+    ///
+    /// - Parameters:
+    ///   - path: The checkpoint.
+    ///   - override: Changes hyperparameters before the module is built.
+    /// - Throws: ``CheckpointError`` when the file holds another model.
+    public static func load(
+        fromCheckpoint path: String, override: (inout Hyperparameters) -> Void = { _ in }
+    ) throws -> Self {
+        let checkpoint = try Checkpoint.read(from: path, weightsOnly: true)
+        guard var hyperparameters: Hyperparameters = try checkpoint.get("hyperparameters") else {
+            throw CheckpointError("\(path) holds no hyperparameters; build the module yourself and load its weights")
+        }
+        override(&hyperparameters)
+        let module = try Self(hyperparameters)
+        try module.onLoadCheckpoint(checkpoint)
+        try module.load(checkpoint.model, strict: module.strictLoading)
+        return module
+    }
+}

@@ -1,0 +1,115 @@
+import Optimizers
+
+extension Trainer {
+    /// All flags of a trainer. What YAML files, overrides on the command line and checkpoints speak.
+    public struct Configuration: Codable, Sendable, Equatable, DefaultInitializable {
+        /// Stops after so many epochs; 1000 when neither this nor `maxSteps` nor `maxSeconds` is given.
+        public var maxEpochs: Int?
+        /// Trains at least so many epochs, whoever asks to stop.
+        public var minEpochs: Int?
+        /// Stops after so many optimizer steps.
+        public var maxSteps: Int?
+        /// Trains at least so many optimizer steps, whoever asks to stop.
+        public var minSteps: Int?
+        /// Stops at the first step after so many seconds of training.
+        public var maxSeconds: Double?
+        /// Training batches per epoch.
+        public var limitTrainBatches = BatchLimit.all
+        /// Validation batches per validation.
+        public var limitValidationBatches = BatchLimit.all
+        /// Test batches.
+        public var limitTestBatches = BatchLimit.all
+        /// Prediction batches.
+        public var limitPredictBatches = BatchLimit.all
+        /// Validates after every so many epochs; 0 never.
+        public var validateEveryEpochs = 1
+        /// Validates after every so many batches within an epoch, instead of after epochs.
+        public var validateEveryBatches: Int?
+        /// Validation batches that try the code out before training.
+        public var sanityValidationBatches = 2
+        /// Loggers get single values every so many optimizer steps; 0 never.
+        public var logEverySteps = 50
+        /// Batches whose gradients make one optimizer step.
+        public var accumulateGradientBatches = 1
+        /// Scales gradients to at most this norm.
+        public var gradientClipNorm: Double?
+        /// Holds each element of the gradients within ± this.
+        public var gradientClipValue: Double?
+        /// Runs so many batches of everything, without checkpoints and loggers, to try the code out.
+        public var fastDevRun = 0
+        /// Run directories are `<defaultRootDir>/version_N`.
+        public var defaultRootDir = "lightning_logs"
+        /// The seed of everything random.
+        public var seed: UInt64 = 42
+        /// Saves a checkpoint after each epoch when no checkpoint callback is given.
+        public var enableCheckpointing = true
+        /// Shows progress.
+        public var enableProgressBar = true
+        /// Prints the layers before training.
+        public var enableModelSummary = true
+        /// Compute threads of each rank; by default its share of the cores it may run on.
+        public var threads: Int?
+        /// Goes on when the loss is not a number, instead of ending with an error.
+        public var allowsNonFiniteLoss = false
+        /// Asks for so many ranks: an error when the program was started with another number.
+        public var ranks: Int?
+        /// Leaves out logging, checkpoints, progress and summary, to measure bare speed.
+        public var barebones = false
+
+        /// The defaults.
+        public init() {}
+
+        /// What gradients are held to.
+        var clipping: GradientClipping? {
+            gradientClipNorm.map(GradientClipping.norm) ?? gradientClipValue.map(GradientClipping.value)
+        }
+
+        /// Checks that the flags make sense together.
+        ///
+        /// - Throws: ``TrainingError`` that says what to change.
+        func validated() throws -> Configuration {
+            func demand(_ condition: Bool, _ message: String) throws {
+                if !condition { throw TrainingError("trainer: " + message) }
+            }
+            let counts: [(String, Int?)] = [
+                ("maxEpochs", maxEpochs), ("minEpochs", minEpochs), ("maxSteps", maxSteps), ("minSteps", minSteps),
+                ("validateEveryEpochs", validateEveryEpochs), ("sanityValidationBatches", sanityValidationBatches),
+                ("logEverySteps", logEverySteps), ("fastDevRun", fastDevRun),
+            ]
+            for (name, count) in counts {
+                if let count { try demand(count >= 0, "\(name) is \(count); it cannot be negative") }
+            }
+            try demand(accumulateGradientBatches >= 1, "accumulateGradientBatches must be at least 1")
+            try demand(
+                gradientClipNorm == nil || gradientClipValue == nil,
+                "gradientClipNorm and gradientClipValue are both given; use one of them")
+            try demand((gradientClipNorm ?? 1) > 0 && (gradientClipValue ?? 1) > 0, "a clipping limit must be positive")
+            try demand((validateEveryBatches ?? 1) >= 1, "validateEveryBatches must be at least 1")
+            try demand((threads ?? 1) >= 1, "threads must be at least 1")
+            try demand((maxSeconds ?? 1) > 0, "maxSeconds must be positive")
+            var resolved = self
+            if fastDevRun > 0 {
+                resolved.maxEpochs = 1
+                resolved.maxSteps = fastDevRun
+                resolved.limitTrainBatches = .batches(fastDevRun)
+                resolved.limitValidationBatches = .batches(fastDevRun)
+                resolved.limitTestBatches = .batches(fastDevRun)
+                resolved.limitPredictBatches = .batches(fastDevRun)
+                resolved.sanityValidationBatches = 0
+                resolved.validateEveryEpochs = 1
+                resolved.validateEveryBatches = nil
+                resolved.logEverySteps = 1
+                resolved.enableCheckpointing = false
+            }
+            if barebones {
+                try demand(fastDevRun == 0, "barebones and fastDevRun cannot be used together")
+                resolved.enableCheckpointing = false
+                resolved.enableProgressBar = false
+                resolved.enableModelSummary = false
+                resolved.sanityValidationBatches = 0
+                resolved.logEverySteps = 0
+            }
+            return resolved
+        }
+    }
+}

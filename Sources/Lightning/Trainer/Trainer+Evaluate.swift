@@ -1,0 +1,85 @@
+import DataParallel
+import MPI
+import NN
+import Tensors
+
+extension Trainer {
+    /// Validates a module: every sample exactly once, on any number of ranks.
+    ///
+    /// - Parameters:
+    ///   - module: What to validate.
+    ///   - loader: The batches.
+    ///   - checkpoint: Weights to load first: a path, `best` or `last`; nil validates the module as it is.
+    /// - Returns: The logged metrics, the same on all ranks.
+    @discardableResult
+    public func validate<M: ValidationModule>(
+        _ module: M, _ loader: DataLoader<M.Batch>, checkpoint: String? = nil
+    ) throws -> [String: Double] {
+        try evaluate(.validation, module, nil, { loader }, module.validationStep, checkpoint)
+    }
+
+    /// Validates a module on the data of a data module.
+    @discardableResult
+    public func validate<M: ValidationModule, D: ValidationData>(
+        _ module: M, data: D, checkpoint: String? = nil
+    ) throws -> [String: Double] where D.Batch == M.Batch {
+        try evaluate(.validation, module, data, data.validationDataLoader, module.validationStep, checkpoint)
+    }
+
+    /// Tests a module: every sample exactly once, on any number of ranks.
+    @discardableResult
+    public func test<M: TestModule>(
+        _ module: M, _ loader: DataLoader<M.Batch>, checkpoint: String? = nil
+    ) throws -> [String: Double] {
+        try evaluate(.test, module, nil, { loader }, module.testStep, checkpoint)
+    }
+
+    /// Tests a module on the data of a data module.
+    @discardableResult
+    public func test<M: TestModule, D: TestData>(
+        _ module: M, data: D, checkpoint: String? = nil
+    ) throws -> [String: Double] where D.Batch == M.Batch {
+        try evaluate(.test, module, data, data.testDataLoader, module.testStep, checkpoint)
+    }
+
+    /// Predicts for every sample.
+    ///
+    /// - Returns: One row per sample in the order of the data set, on every rank; nil when there were no samples.
+    public func predict<M: PredictionModule>(
+        _ module: M, _ loader: DataLoader<M.Batch>, checkpoint: String? = nil
+    ) throws -> Tensor? {
+        try predict(module, nil, { loader }, checkpoint)
+    }
+
+    /// Predicts for every sample of a data module.
+    public func predict<M: PredictionModule, D: PredictionData>(
+        _ module: M, data: D, checkpoint: String? = nil
+    ) throws -> Tensor? where D.Batch == M.Batch {
+        try predict(module, data, data.predictDataLoader, checkpoint)
+    }
+
+    private func evaluate<M: BatchModule>(
+        _ kind: EvaluationKind, _ module: M, _ data: DataPreparation, _ loader: @escaping () throws -> DataLoader<M.Batch>,
+        _ step: @escaping (M.Batch, Int) throws -> Void, _ checkpoint: String?
+    ) throws -> [String: Double] {
+        try run(kind == .test ? .test : .validate, module, data: data) {
+            if let checkpoint { try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true)) }
+            try strategy.prepare(module)
+            let loop = EvaluationLoop(kind, self, module, loader, step)
+            let results = try loop.run(
+                limit: kind == .test ? configuration.limitTestBatches : configuration.limitValidationBatches)
+            if configuration.enableProgressBar { print(ResultsTable.text(title: kind.rawValue, results)) }
+            return results
+        }
+    }
+
+    private func predict<M: PredictionModule>(
+        _ module: M, _ data: DataPreparation, _ loader: @escaping () throws -> DataLoader<M.Batch>, _ checkpoint: String?
+    ) throws -> Tensor? {
+        try run(.predict, module, data: data) {
+            if let checkpoint { try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true)) }
+            try strategy.prepare(module)
+            return try PredictionLoop(trainer: self, module: module, loader: loader()).run()
+        }
+    }
+}

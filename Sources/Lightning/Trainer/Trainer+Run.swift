@@ -1,0 +1,97 @@
+import DataParallel
+import Foundation
+import MPI
+import NN
+import Tensors
+
+/// Data and hooks of a run that come from a ``LightningDataModule``, if there is one.
+typealias DataPreparation = LightningDataModule?
+
+extension Trainer {
+    /// The frame around every kind of run: attach, prepare data, set up, do it, tear down; and what happens when it
+    /// fails.
+    ///
+    /// An error in a job of many ranks cannot be survived by one of them: it is printed and ends the job.
+    func run<Result>(
+        _ stage: RunStage, _ module: LightningModule, data: DataPreparation, _ body: () throws -> Result
+    ) throws -> Result {
+        guard status != .running else { throw TrainingError("the trainer is already running") }
+        status = .running
+        stopReason = nil
+        self.module = module
+        module.attachedTrainer = self
+        data?.trainer = self
+        SignalWatch.install()
+        defer { SignalWatch.remove() }
+        do {
+            installModuleCallbacks(module)
+            try prepareData(module, data)
+            Watchdog.phase = TrainingPhase("setup for \(stage.rawValue)")
+            logging.scope = .none("in setup")
+            try data?.setup(stage)
+            for callback in callbacks { try callback.setup(self, module, stage) }
+            try module.setup(stage)
+            try module.configureModel()
+            let result = try body()
+            logging.scope = .none("in teardown")
+            try data?.teardown(stage)
+            for callback in callbacks { try callback.teardown(self, module, stage) }
+            try module.teardown(stage)
+            for logger in loggers { try logger.flush() }
+            status = .finished
+            Watchdog.phase = TrainingPhase("after \(stage.rawValue)")
+            return result
+        } catch {
+            try fail(error, module)
+        }
+    }
+
+    private func fail(_ error: any Error, _ module: LightningModule) throws -> Never {
+        let isInterruption = error is Interrupted
+        status = isInterruption ? .interrupted : .failed
+        logging.scope = .none("after a failure")
+        for callback in callbacks { callback.onException(self, module, error) }
+        for logger in loggers { try? logger.finalize(isInterruption ? "interrupted" : "failed") }
+        // All ranks are interrupted together; anything else may have happened to this rank alone.
+        if worldSize > 1, !isInterruption { JobFailure.end(error, topology: strategy.topology) }
+        throw error
+    }
+
+    private func installModuleCallbacks(_ module: LightningModule) {
+        for callback in module.configureCallbacks() {
+            callbacks.removeAll { type(of: $0) == type(of: callback) }
+            callbacks.append(callback)
+        }
+        callbacks = callbacks.filter { !($0 is ModelCheckpoint) } + callbacks.filter { $0 is ModelCheckpoint }
+    }
+
+    /// One rank per node (or of the job) prepares data while the others wait, however long it takes.
+    private func prepareData(_ module: LightningModule, _ data: DataPreparation) throws {
+        Watchdog.phase = TrainingPhase("preparing data", isWatched: false)
+        let first = { (perNode: Bool) in perNode ? self.localRank == 0 : self.isGlobalZero }
+        if let data, first(data.prepareDataPerNode) { try data.prepareData() }
+        if first(module.prepareDataPerNode) { try module.prepareData() }
+        try strategy.barrier("prepareData")
+    }
+
+    /// Calls a hook of all callbacks, then the module's.
+    func call(_ callbackHook: (Callback) throws -> Void, _ moduleHook: () throws -> Void) rethrows {
+        for callback in callbacks { try callbackHook(callback) }
+        try moduleHook()
+    }
+
+    /// Where a batch passes on its way to a step.
+    func transfer<Batch: DataBatch>(_ batch: Batch, to module: LightningModule, dataLoaderIndex: Int = 0) throws -> Batch {
+        let before = try module.onBeforeBatchTransfer(batch, dataLoaderIndex: dataLoaderIndex)
+        let moved = try module.transferBatchToDevice(before, dataLoaderIndex: dataLoaderIndex)
+        let after = try module.onAfterBatchTransfer(moved, dataLoaderIndex: dataLoaderIndex)
+        guard let typed = after as? Batch else {
+            throw TrainingError(
+                "the batch-transfer hooks of \(type(of: module)) made a \(type(of: after)) of a \(Batch.self)")
+        }
+        return typed
+    }
+
+    /// This rank's place, as far as reading data goes.
+    var shard: Shard { Shard(rank: globalRank, worldSize: worldSize) }
+}

@@ -1,0 +1,196 @@
+import DataParallel
+import Foundation
+import MPI
+import NN
+import Optimizers
+import Tensors
+
+/// Runs a module: everything about training that is not research.
+///
+/// The same in one process and under `mpirun`, where every rank makes its own trainer and the trainers work together.
+public final class Trainer {
+    /// What a trainer is doing.
+    public enum Status: String, Sendable {
+        /// Nothing yet.
+        case idle
+        /// A run is going on.
+        case running
+        /// The last run came to its end.
+        case finished
+        /// The last run was ended by a signal.
+        case interrupted
+        /// The last run failed.
+        case failed
+    }
+
+    /// The flags, with consequences drawn (such as those of `fastDevRun`).
+    public let configuration: Configuration
+    /// How the ranks work together.
+    public let strategy: any Strategy
+    /// The callbacks in the order they run.
+    public internal(set) var callbacks: [Callback]
+    /// The loggers; only rank 0 has any.
+    public internal(set) var loggers: [any MetricLogger]
+    /// What the trainer is doing.
+    public internal(set) var status = Status.idle
+    /// Whether a validation is only trying the code out.
+    public internal(set) var isSanityChecking = false
+    /// How far training has come.
+    public internal(set) var progress = TrainingProgress()
+    /// The optimizer of the present fit.
+    public internal(set) var optimizer: Optimizer?
+    /// Batches of a training epoch on each rank; 0 before they are known.
+    public internal(set) var trainBatchCount = 0
+    /// Batches of the validation, test or prediction going on.
+    public internal(set) var evaluationBatchCount = 0
+
+    /// Samples per second of the last fit, validation included; nil before one.
+    public internal(set) var samplesPerSecond: Double?
+
+    var logging = Logging()
+    var schedules: [ScheduleState] = []
+    /// A checkpoint whose state is handed out while the run is set up.
+    var resuming: Checkpoint?
+    weak var module: LightningModule?
+    private let start = ContinuousClock.now
+    private var directory: String?
+    private let usesDefaultLogger: Bool
+    private let configurationText: String?
+
+    /// A trainer with the given flags.
+    ///
+    /// - Parameters:
+    ///   - configuration: The flags.
+    ///   - callbacks: Run in this order; checkpoint callbacks last.
+    ///   - loggers: Nil for a ``CSVLogger`` in the run's directory, an empty list for none.
+    ///   - configurationText: The whole configuration as YAML, kept as `config.yaml` in the run's directory.
+    /// - Throws: ``TrainingError`` for flags that make no sense, `MPIError` when MPI cannot be initialised.
+    public init(
+        configuration: Configuration, callbacks: [Callback] = [], loggers: [any MetricLogger]? = nil,
+        configurationText: String? = nil
+    ) throws {
+        self.configuration = try configuration.validated()
+        let world = try World.current()
+        if let ranks = configuration.ranks, ranks != world.topology.worldSize {
+            throw TrainingError(
+                "\(ranks) ranks are asked for (trainer.ranks), and the program runs on \(world.topology.worldSize); start it with: mpirun -n \(ranks) \(CommandLine.arguments.joined(separator: " "))"
+            )
+        }
+        if let lane = world.lane {
+            strategy = DataParallelStrategy(topology: world.topology, lane: lane)
+        } else {
+            strategy = SingleProcessStrategy()
+        }
+        Parallel.threadCount = configuration.threads ?? world.threads.threads
+        usesDefaultLogger = loggers == nil && !configuration.barebones && configuration.fastDevRun == 0
+        self.loggers = strategy.isGlobalZero ? loggers ?? [] : []
+        self.configurationText = configurationText
+        self.callbacks = callbacks
+        logging.isEnabled = !configuration.barebones
+        addDefaultCallbacks()
+        RandomContext.current.seed = self.configuration.seed
+    }
+
+    /// A trainer with the most used flags; the others have their defaults.
+    public convenience init(
+        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int = 1, gradientClipNorm: Double? = nil,
+        fastDevRun: Int = 0, seed: UInt64 = 42, defaultRootDir: String = "lightning_logs", callbacks: [Callback] = [],
+        loggers: [any MetricLogger]? = nil
+    ) throws {
+        var configuration = Configuration()
+        configuration.maxEpochs = maxEpochs
+        configuration.maxSteps = maxSteps
+        configuration.accumulateGradientBatches = accumulateGradientBatches
+        configuration.gradientClipNorm = gradientClipNorm
+        configuration.fastDevRun = fastDevRun
+        configuration.seed = seed
+        configuration.defaultRootDir = defaultRootDir
+        try self.init(configuration: configuration, callbacks: callbacks, loggers: loggers)
+    }
+
+    private func addDefaultCallbacks() {
+        if configuration.enableModelSummary { callbacks.append(ModelSummary()) }
+        if configuration.enableProgressBar, !callbacks.contains(where: { $0 is ProgressBar }) {
+            callbacks.append(ProgressBar())
+        }
+        let hasCheckpoints = callbacks.contains { $0 is ModelCheckpoint }
+        if configuration.fastDevRun > 0 || configuration.barebones {
+            callbacks.removeAll { $0 is ModelCheckpoint }
+        } else if configuration.enableCheckpointing, !hasCheckpoints {
+            callbacks.append(ModelCheckpoint())
+        }
+        callbacks = callbacks.filter { !($0 is ModelCheckpoint) } + callbacks.filter { $0 is ModelCheckpoint }
+    }
+
+    // MARK: - What users ask
+
+    /// This process among all.
+    public var globalRank: Int { strategy.topology.globalRank }
+    /// This process among those of its node.
+    public var localRank: Int { strategy.topology.localRank }
+    /// This process's node among all nodes.
+    public var nodeRank: Int { strategy.topology.nodeRank }
+    /// The number of processes.
+    public var worldSize: Int { strategy.worldSize }
+    /// Whether this is rank 0.
+    public var isGlobalZero: Bool { strategy.isGlobalZero }
+    /// Epochs completed.
+    public var currentEpoch: Int { progress.epoch }
+    /// Optimizer steps taken.
+    public var globalStep: Int { progress.step }
+    /// Seconds since the trainer was made.
+    public var seconds: Double { (ContinuousClock.now - start).inSeconds }
+    /// The newest value of everything logged; epoch values are the same on all ranks.
+    public var callbackMetrics: [String: Double] { logging.callbackMetrics }
+    /// What the progress bar shows.
+    public var progressBarMetrics: [(name: String, value: Double)] { logging.progressBarMetrics }
+    /// The first checkpoint callback.
+    public var checkpointCallback: ModelCheckpoint? { callbacks.lazy.compactMap { $0 as? ModelCheckpoint }.first }
+
+    /// Why training should stop after the present step; set it from anywhere, on any rank.
+    public internal(set) var stopReason: String?
+
+    /// Asks all ranks to stop after the present optimizer step.
+    public func requestStop(_ reason: String) { if stopReason == nil { stopReason = reason } }
+
+    /// Prints a line on rank 0, above the progress bar.
+    public func print(_ text: String) {
+        guard isGlobalZero else { return }
+        for case let bar as ProgressBar in callbacks { return bar.printAbove(text) }
+        Swift.print(text)
+    }
+
+    // MARK: - The run directory
+
+    /// The directory of this trainer's run, `<defaultRootDir>/version_N`, made by rank 0 when first asked for.
+    ///
+    /// Collective at the first call, which `fit` makes.
+    public func runDirectory() throws -> String {
+        if let directory { return directory }
+        let made = isGlobalZero ? Result { try RunDirectory.create(in: configuration.defaultRootDir) } : .success("")
+        if case .failure(let error) = made { throw error }
+        let path = try strategy.broadcast(try made.get(), tag: "run directory")
+        directory = path
+        if isGlobalZero {
+            if let configurationText {
+                try configurationText.write(toFile: path + "/config.yaml", atomically: true, encoding: .utf8)
+            }
+            if usesDefaultLogger { loggers = [CSVLogger(directory: path)] }
+        }
+        return path
+    }
+
+    /// Hands values to all loggers.
+    func logToLoggers(_ values: [(name: String, value: Double)]) throws {
+        guard !values.isEmpty, !loggers.isEmpty else { return }
+        let record = MetricRecord(
+            epoch: progress.epoch, batch: progress.batch, step: progress.step, samples: progress.samples,
+            seconds: seconds, values: values)
+        for logger in loggers { try logger.log(record) }
+    }
+}
+
+extension Duration {
+    /// The duration in seconds.
+    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

@@ -1,0 +1,86 @@
+import Tensors
+
+/// Layer normalisation over the last dimension, with a learnt scale and shift.
+public final class LayerNorm: Module, Layer {
+    /// `[size]`.
+    public let weight: Parameter
+    /// `[size]`, or nil.
+    public let bias: Parameter?
+    private let epsilon: Double
+
+    /// Normalises vectors of the given size.
+    public init(_ size: Int, epsilon: Double = 1e-5, bias: Bool = true) {
+        weight = Parameter(.ones([size]))
+        self.bias = bias ? Parameter(.zeros([size])) : nil
+        self.epsilon = epsilon
+    }
+
+    /// `[…, size]`, normalised.
+    public func callAsFunction(_ input: Tensor) -> Tensor {
+        input.layerNorm(weight: weight.value, bias: bias?.value, epsilon: epsilon)
+    }
+}
+
+/// Batch normalisation of `[batch, channels, …]`, with a learnt scale and shift and running moments for evaluation.
+///
+/// The moments of a batch are those of the rank's own part of it; before validation and in checkpoints the running
+/// moments are rank 0's.
+public final class BatchNorm: Module, Layer {
+    /// `[channels]`.
+    public let weight: Parameter
+    /// `[channels]`.
+    public let bias: Parameter
+    /// The running mean, `[channels]`.
+    public let runningMean: Buffer
+    /// The running unbiased variance, `[channels]`.
+    public let runningVariance: Buffer
+    private let momentum: Double
+    private let epsilon: Double
+
+    /// Normalises the given number of channels; `momentum` is the share of a new batch in the running moments.
+    public init(_ channels: Int, epsilon: Double = 1e-5, momentum: Double = 0.1) {
+        weight = Parameter(.ones([channels]))
+        bias = Parameter(.zeros([channels]))
+        runningMean = Buffer(.zeros([channels]))
+        runningVariance = Buffer(.ones([channels]))
+        self.momentum = momentum
+        self.epsilon = epsilon
+    }
+
+    /// The PyTorch names of the running moments.
+    public override var namedParts: [(name: String, part: Any)] {
+        [
+            ("weight", weight), ("bias", bias), ("running_mean", runningMean), ("running_var", runningVariance),
+        ]
+    }
+
+    /// The input normalised by its own moments in training, by the running ones in evaluation.
+    public func callAsFunction(_ input: Tensor) -> Tensor {
+        guard isTraining else {
+            return input.batchNorm(
+                weight: weight.value, bias: bias.value, moments: (runningMean.value, runningVariance.value),
+                epsilon: epsilon
+            ).result
+        }
+        let (result, mean, variance) = input.batchNorm(weight: weight.value, bias: bias.value, epsilon: epsilon)
+        let count = Double(input.elementCount / input.shape[1])
+        runningMean.value = runningMean.value * (1 - momentum) + mean * momentum
+        runningVariance.value =
+            runningVariance.value * (1 - momentum) + variance * (momentum * count / (count - 1))
+        return result
+    }
+}
+
+/// Sets elements to 0 at random in training; does nothing in evaluation.
+public final class Dropout: Module, Layer {
+    private let probability: Double
+
+    /// Drops each element with the given probability.
+    public init(_ probability: Double = 0.5) {
+        precondition(probability >= 0 && probability < 1, "a dropout probability is in 0 ..< 1")
+        self.probability = probability
+    }
+
+    /// The input with some elements dropped and the others scaled.
+    public func callAsFunction(_ input: Tensor) -> Tensor { isTraining ? input.droppedOut(probability) : input }
+}

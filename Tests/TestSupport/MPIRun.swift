@@ -1,0 +1,80 @@
+import Foundation
+
+/// A finished run of a built program under `mpirun`.
+public struct MPIRun: Sendable {
+    /// The exit status of `mpirun`, or 128 + the signal that ended it.
+    public let status: Int32
+    /// Standard output and standard error together.
+    public let output: String
+    /// Whether the time limit ended the run.
+    public let timedOut: Bool
+    /// How long the run took, in seconds.
+    public let seconds: Double
+
+    /// Why a program could not be run.
+    public struct Missing: Error, CustomStringConvertible {
+        /// What is missing and where it was looked for.
+        public let description: String
+    }
+
+    /// Runs a program of this package on several ranks and waits for its end.
+    ///
+    /// - Parameters:
+    ///   - program: the name of an executable product, found beside the tests.
+    ///   - arguments: the program's own.
+    ///   - ranks: how many processes; more than there are cores is well. 0 runs the program itself, without `mpirun`.
+    ///   - limit: in seconds; the run is killed when it takes longer.
+    ///   - environment: variables to set besides the present ones.
+    /// - Throws: `Missing` when the program or `mpirun` is not there.
+    public init(
+        _ program: String, _ arguments: [String] = [], ranks: Int, limit: Double,
+        environment: [String: String] = [:]
+    ) throws {
+        let executable = Self.productsDirectory.appendingPathComponent(program)
+        guard FileManager.default.isExecutableFile(atPath: executable.path) else {
+            throw Missing(description: "\(program) is not in \(Self.productsDirectory.path): build the package first")
+        }
+        let log = FileManager.default.temporaryDirectory.appendingPathComponent("mpirun-\(UUID().uuidString).log")
+        // A file, not a pipe: a pipe that nobody reads stops the writer, and a killed rank may leave one open.
+        guard FileManager.default.createFile(atPath: log.path, contents: nil) else {
+            throw Missing(description: "cannot write \(log.path)")
+        }
+        defer { try? FileManager.default.removeItem(at: log) }
+        let handle = try FileHandle(forWritingTo: log)
+        let process = Process()
+        process.executableURL = ranks == 0 ? executable : URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments =
+            ranks == 0 ? arguments : ["mpirun", "--oversubscribe", "-n", "\(ranks)", executable.path] + arguments
+        process.standardOutput = handle
+        process.standardError = handle
+        process.environment = ProcessInfo.processInfo.environment
+            .merging(Self.variables) { present, _ in present }.merging(environment) { _, given in given }
+        let ended = DispatchSemaphore(value: 0)
+        process.terminationHandler = { _ in ended.signal() }
+        let start = Date()
+        try process.run()
+        timedOut = ended.wait(timeout: .now() + limit) == .timedOut
+        if timedOut {
+            // mpirun passes SIGTERM on to its ranks.
+            process.terminate()
+            if ended.wait(timeout: .now() + 5) == .timedOut { kill(process.processIdentifier, SIGKILL) }
+        }
+        process.waitUntilExit()
+        seconds = Date().timeIntervalSince(start)
+        status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
+        output = String(decoding: try Data(contentsOf: log), as: UTF8.self)
+    }
+
+    /// The folder the tests and the programs of this package are built in.
+    public static var productsDirectory: URL {
+        let own =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        return URL(fileURLWithPath: own).deletingLastPathComponent()
+    }
+
+    // Open MPI refuses to start as root without the first two, as in most containers; with more ranks than cores a
+    // waiting rank must give its core away.
+    private static let variables = [
+        "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_mpi_yield_when_idle": "1",
+    ]
+}

@@ -1,0 +1,106 @@
+# shellcheck shell=bash
+# What the scripts of this folder share. Sourced, never run.
+
+# The scripts may be called from any directory and work in the root of the repository.
+caller=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+script="launch/$(basename "$0")"
+
+# Prints a line to the standard error, so that the output of the program itself stays clean.
+say() { printf '%s: %s\n' "$script" "$*" >&2; }
+
+# Prints what is wrong and ends with a status: `fail 2 "no such config"`. Status 2 is for a mistake in the call.
+fail() {
+    local status=$1
+    shift
+    say "error: $*"
+    exit "$status"
+}
+
+# Prints where a file named by the user is: beside the user if it is there, else in the repository.
+locate() {
+    if [[ $1 != /* && -e $caller/$1 && ! -e $1 ]]; then printf '%s\n' "$caller/$1"; else printf '%s\n' "$1"; fi
+}
+
+# Puts Swift on the PATH and checks that it is new enough for Package.swift.
+require_swift() {
+    local needed found
+    needed=$(sed -n 's|^// swift-tools-version: *||p' Package.swift)
+    if ! command -v swift >/dev/null && [[ -x /opt/swift/usr/bin/swift ]]; then
+        export PATH="/opt/swift/usr/bin:$PATH"
+    fi
+    command -v swift >/dev/null ||
+        fail 1 "no Swift on the PATH or in /opt/swift; install Swift $needed or newer from https://swift.org/install"
+    found=$(swift --version 2>&1 | sed -n 's/.*Swift version \([0-9][0-9.]*[0-9]\).*/\1/p' | head -n 1) || true
+    [[ -n $found ]] || fail 1 "'swift --version' does not work: $(swift --version 2>&1 | head -n 1)"
+    # The older of two versions comes first; it must be the needed one.
+    [[ $(printf '%s\n' "$needed" "$found" | sort -V | head -n 1) == "$needed" ]] ||
+        fail 1 "Swift $found is too old; install Swift $needed or newer from https://swift.org/install"
+}
+
+# Prints the number of physical cores this process may run on. mpirun counts cores and not hardware threads, and so do
+# the kernels: two threads of one core share its arithmetic units.
+count_cores() {
+    local allowed
+    allowed=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
+    lscpu -p=CPU,CORE,SOCKET | awk -F, -v allowed="$allowed" '
+        BEGIN {
+            for (i = split(allowed, ranges, ","); i > 0; i--) {
+                split(ranges[i], ends, "-")
+                last = ends[2] == "" ? ends[1] : ends[2]
+                for (cpu = ends[1]; cpu <= last; cpu++) may[cpu + 0] = 1
+            }
+        }
+        !/^#/ && may[$1 + 0] && !seen[$2, $3]++ { cores++ }
+        END { print (cores ? cores : 1) }'
+}
+
+# mpirun refuses root unless both are set. In a container there often is no other user.
+allow_mpi_as_root() {
+    if [[ $EUID -eq 0 ]]; then
+        export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    fi
+}
+
+# Replaces this shell by a program on a number of ranks: `run_ranks RANKS HOSTFILE PROGRAM ARGUMENT...`, where HOSTFILE
+# may be empty. With exec, mpirun itself gets Ctrl-C, and its exit status is that of the script.
+run_ranks() {
+    local ranks=$1 hostfile=$2
+    shift 2
+    local -a flags=() own=()
+    read -r -a own <<<"${MPIRUN_FLAGS:-}"
+    if [[ $ranks -eq 1 && -z $hostfile && ${#own[@]} -eq 0 ]]; then
+        exec "$@"
+    fi
+    command -v mpirun >/dev/null || fail 1 "no mpirun on the PATH"
+    allow_mpi_as_root
+    if [[ -n $hostfile ]]; then
+        flags+=(--hostfile "$hostfile")
+    elif [[ -z ${SLURM_JOB_ID:-}${PBS_JOBID:-}${LSB_JOBID:-} ]]; then
+        # On this machine alone. With a hostfile or a batch system the cores of this machine say nothing.
+        mapfile -t flags < <(local_binding "$ranks" "$(count_cores)")
+        if [[ " ${flags[*]} " == *" --oversubscribe "* ]]; then
+            # Waiting ranks hand their core to the one they wait for.
+            export OMPI_MCA_mpi_yield_when_idle=1
+        fi
+    fi
+    exec mpirun -n "$ranks" "${flags[@]}" "${own[@]}" "$@"
+}
+
+# Prints mpirun's flags, one a line, that give each of RANKS its share of CORES.
+local_binding() {
+    local ranks=$1 cores=$2
+    if ((ranks > cores)); then
+        printf '%s\n' --oversubscribe
+    fi
+    if [[ ${MPIRUN_FLAGS:-} == *--bind-to* || ${MPIRUN_FLAGS:-} == *--map-by* ]]; then
+        : # The user binds.
+    elif (($(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) < $(nproc --all))); then
+        # Only some of the machine is ours, and mpirun would bind to cores from the first on, also to those this process may not use.
+        printf '%s\n' --bind-to none
+    elif ((cores >= 2 * ranks)); then
+        # mpirun's default binds each of two ranks to a single core, whatever the machine has.
+        printf '%s\n' --map-by "slot:PE=$((cores / ranks))" --bind-to core
+    fi
+}
