@@ -22,9 +22,6 @@
 // Where the loop calls exp: double precision calls libm, and such a loop cannot be vector code.
 #define CK_INDEPENDENT_f32 CK_INDEPENDENT
 #define CK_INDEPENDENT_f64
-// Before a loop over CK_LANES elements: it stays a loop, and becomes one vector, rather than being unrolled first.
-#define CK_ONE_VECTOR_f32 _Pragma("clang loop unroll(disable) vectorize(enable)")
-#define CK_ONE_VECTOR_f64
 
 // Note [Lanes]: a sum over many elements is kept in 16 partial sums, folded in halves at the end. The order is part of
 // the code, not of the vector width, so SSE2, AVX2 and AVX-512 add in the same order.
@@ -58,6 +55,42 @@ CK_INLINE float exp_f32(float x) {
     return x != x ? x : y;
 }
 CK_INLINE double exp_f64(double x) { return exp(x); }
+
+/// The lanes of Note [Lanes] as one value, which the compiler keeps in as many registers as the CPU needs for it. Handed
+/// around by pointer: how a vector is passed by value depends on the CPU.
+typedef float lanes_f32 __attribute__((ext_vector_type(CK_LANES)));
+typedef float lanes8_f32 __attribute__((ext_vector_type(8)));
+typedef float lanes4_f32 __attribute__((ext_vector_type(4)));
+typedef float lanes2_f32 __attribute__((ext_vector_type(2)));
+typedef int32_t integer_lanes __attribute__((ext_vector_type(CK_LANES)));
+typedef double lanes_f64 __attribute__((ext_vector_type(CK_LANES)));
+typedef double lanes8_f64 __attribute__((ext_vector_type(8)));
+typedef double lanes4_f64 __attribute__((ext_vector_type(4)));
+typedef double lanes2_f64 __attribute__((ext_vector_type(2)));
+
+/// exp_f32 of each lane, in place; for x ≤ 88, as after a peak was subtracted.
+CK_INLINE void exp_lanes_f32(lanes_f32 *v) {
+    const lanes_f32 x = *v, lowest = -87.33f;
+    const lanes_f32 clamped = x < lowest ? lowest : x;
+    const lanes_f32 n = __builtin_elementwise_rint(clamped * 1.44269504088896341f);
+    lanes_f32 r = clamped - n * 0.693359375f;
+    r = r - n * -2.12194440e-4f;
+    lanes_f32 p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    const lanes_f32 y = p * r * r + r + 1.0f;
+    // A NaN has no integer to convert to, and is in y already.
+    const lanes_f32 whole = n == n ? n : (lanes_f32)0.0f;
+    const integer_lanes power = (__builtin_convertvector(whole, integer_lanes) + 127) << 23;
+    const lanes_f32 result = y * (lanes_f32)power;
+    *v = x < lowest ? (lanes_f32)0.0f : result;
+}
+CK_INLINE void exp_lanes_f64(lanes_f64 *v) {
+    for (int j = 0; j < CK_LANES; j++) (*v)[j] = exp((*v)[j]);
+}
 
 /// log, Cephes' polynomial on [√½, √2) times a power of 2: relative error below 1e-7, −∞ at 0, NaN below.
 CK_INLINE float log_f32(float x) {

@@ -30,11 +30,11 @@ CK_INLINE double N(row_sum)(int64_t n, const T *restrict x) {
         for (; i + CK_LANES <= n; i += CK_LANES)                                                        \
             for (int j = 0; j < CK_LANES; j++) {                                                        \
                 const T v = x[i + j];                                                                   \
-                lane[j] = (v better lane[j]) | (v != v) ? v : lane[j];                                  \
+                lane[j] = ((v better lane[j]) | (v != v)) ? v : lane[j];                                \
             }                                                                                           \
-        for (; i < n; i++) lane[0] = (x[i] better lane[0]) | (x[i] != x[i]) ? x[i] : lane[0];           \
+        for (; i < n; i++) lane[0] = ((x[i] better lane[0]) | (x[i] != x[i])) ? x[i] : lane[0];         \
         T best = lane[0];                                                                               \
-        for (int j = 1; j < CK_LANES; j++) best = (lane[j] better best) | (lane[j] != lane[j]) ? lane[j] : best; \
+        for (int j = 1; j < CK_LANES; j++) best = ((lane[j] better best) | (lane[j] != lane[j])) ? lane[j] : best; \
         return best;                                                                                    \
     }
 CK_EXTREME(row_max, >)

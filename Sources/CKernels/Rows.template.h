@@ -13,43 +13,64 @@
         result = lane[0];                                                                    \
     }
 
+// A row's end that does not fill a vector is done as one vector with idle lanes: ten scalar exponentials are slow, and ten
+// classes common. In a row of at least CK_LANES columns it is the last CK_LANES columns, whose first lanes have had their
+// turn; a shorter row is copied.
+
+/// The largest element, x[0] if that is NaN; other NaNs are left for the caller's arithmetic to find.
 CK_INLINE T N(peak)(int64_t n, const T *x) {
-    T lane[CK_LANES];
-    for (int j = 0; j < CK_LANES; j++) lane[j] = x[0];
-    int64_t i = 0;
-    for (; i + CK_LANES <= n; i += CK_LANES)
-        for (int j = 0; j < CK_LANES; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
-    for (int j = 0; i + j < n; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
-    T best = lane[0];
-    for (int j = 1; j < CK_LANES; j++) best = lane[j] > best ? lane[j] : best;
-    return best;
+    N(lanes) best = x[0], v = x[0];
+    if (n < CK_LANES) {
+        memcpy(&v, x, (size_t)n * sizeof(T));
+        best = v > best ? v : best;
+    } else {
+        for (int64_t i = 0; i + CK_LANES <= n; i += CK_LANES) {
+            memcpy(&v, x + i, sizeof v);
+            best = v > best ? v : best;
+        }
+        memcpy(&v, x + n - CK_LANES, sizeof v);
+        best = v > best ? v : best;
+    }
+    const N(lanes8) eight = best.lo > best.hi ? best.lo : best.hi;
+    const N(lanes4) four = eight.lo > eight.hi ? eight.lo : eight.hi;
+    const N(lanes2) two = four.lo > four.hi ? four.lo : four.hi;
+    return two.lo > two.hi ? two.lo : two.hi;
 }
 
 /// The sum of exp(scale · (x − peak)), by lanes; the exponentials are stored in `y` unless it is null, also in place.
 CK_INLINE T N(exponential_sum)(int64_t n, T scale, T peak, const T *x, T *y) {
-    T lane[CK_LANES] = {0}, e[CK_LANES];
+    const N(lanes) number = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, zero = (T)0;
+    N(lanes) sum = zero, v;
     int64_t i = 0;
     for (; i + CK_LANES <= n; i += CK_LANES) {
-        N(CK_ONE_VECTOR)
-        for (int j = 0; j < CK_LANES; j++) e[j] = N(exp)(scale * (x[i + j] - peak));
-        for (int j = 0; j < CK_LANES; j++) lane[j] += e[j];
-        if (y) memcpy(y + i, e, sizeof e);
+        memcpy(&v, x + i, sizeof v);
+        v = scale * (v - peak);
+        N(exp_lanes)(&v);
+        sum += v;
+        if (y) memcpy(y + i, &v, sizeof v);
     }
-    if (i < n) {
-        // Ten classes are a common row: one vector with idle lanes, not ten scalar exponentials.
-        T tail[CK_LANES];
-        for (int j = 0; j < CK_LANES; j++) tail[j] = peak;
-        for (int64_t j = 0; i + j < n; j++) tail[j] = x[i + j];
-        N(CK_ONE_VECTOR)
-        for (int j = 0; j < CK_LANES; j++) e[j] = N(exp)(scale * (tail[j] - peak));
-        for (int64_t j = 0; i + j < n; j++) {
-            lane[j] += e[j];
-            if (y) y[i + j] = e[j];
-        }
+    if (n < CK_LANES) {
+        v = peak;
+        memcpy(&v, x, (size_t)n * sizeof(T));
+        v = scale * (v - peak);
+        N(exp_lanes)(&v);
+        sum = number < (T)n ? v : zero;
+        if (y) memcpy(y, &v, (size_t)n * sizeof(T));
+    } else if (i < n) {
+        N(lanes) done = zero;
+        if (y) memcpy(&done, y + n - CK_LANES, sizeof done);
+        memcpy(&v, x + n - CK_LANES, sizeof v);
+        v = scale * (v - peak);
+        N(exp_lanes)(&v);
+        const T first = (T)(CK_LANES - (n - i));
+        sum += number < first ? zero : v;
+        done = number < first ? done : v;
+        if (y) memcpy(y + n - CK_LANES, &done, sizeof done);
     }
-    for (int w = CK_LANES / 2; w > 0; w /= 2)
-        for (int j = 0; j < w; j++) lane[j] += lane[j + w];
-    return lane[0];
+    const N(lanes8) eight = sum.lo + sum.hi;
+    const N(lanes4) four = eight.lo + eight.hi;
+    const N(lanes2) two = four.lo + four.hi;
+    return two.lo + two.hi;
 }
 
 CK_INLINE void N(softmax_row)(int64_t n, T scale, const T *x, T *y) {
