@@ -126,6 +126,7 @@ struct MisuseTests {
         "dropout": (["dropout: ", "1.0"], { _ = zeros([2]).droppedOut(1) }),
         "creation": (["Tensor: ", "[2, 2]", "3"], { _ = Tensor([1, 2, 3] as [Float], shape: [2, 2]) }),
         "array type": (["array(of:): ", "float32", "int64"], { _ = zeros([2]).array(of: Int64.self) }),
+        "too large": (["MemoryPool: ", "bytes"], { _ = Tensor(uninitialized: [1 << 55]) }),
         "item": (["item: ", "[2]"], { _ = zeros([2]).item }),
         "rank": (["Shape: ", "9 dimensions", "8"], { _ = Shape(repeating: 1, count: 9) }),
         "assign": (["Parameter.assign: ", "[3]", "[2]"], { Parameter(zeros([2])).assign(zeros([3])) }),
