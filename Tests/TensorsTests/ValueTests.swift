@@ -1,3 +1,4 @@
+import Foundation
 import Tensors
 import TestSupport
 import Testing
@@ -202,6 +203,13 @@ struct ValueTests {
         #expect(shape == [2, 5, 4] && shape != [2, 5] && shape.hashValue == Shape([2, 5, 4]).hashValue)
         #expect(Shape([]).elementCount == 1 && Array(Shape(repeating: 7, count: 2)) == [7, 7])
         #expect(Set(smallShapes).count == smallShapes.count)
+        let coded = try JSONEncoder().encode(shape)
+        #expect(String(decoding: coded, as: UTF8.self) == "[2,5,4]")
+        #expect(try JSONDecoder().decode(Shape.self, from: coded) == shape)
+        // A damaged file is the world's mistake: it throws.
+        for bad in ["[1,1,1,1,1,1,1,1,1]", "[2,-1]"] {
+            #expect(throws: DecodingError.self) { try JSONDecoder().decode(Shape.self, from: Data(bad.utf8)) }
+        }
         #expect(Window(kernel: 2) == Window(kernel: (2, 2)) && Window(kernel: 2) != Window(kernel: 2, stride: 2))
     }
 }
