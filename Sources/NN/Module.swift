@@ -14,7 +14,9 @@ open class Module {
     /// A module without parts.
     public init() {}
 
-    /// The named parts of this module, in order. Override only to change the names, as ``Sequential`` does.
+    /// The named parts of this module, in order.
+    ///
+    /// Override only to change the names, as ``Sequential`` does.
     open var namedParts: [(name: String, part: Any)] {
         var parts: [(String, Any)] = []
         var mirrors: [Mirror] = []

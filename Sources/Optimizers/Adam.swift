@@ -1,6 +1,8 @@
 import Tensors
 
-/// Adam (Kingma & Ba, 2015): steps scaled by running moments of the gradient. Weight decay is added to the gradient.
+/// Adam (Kingma & Ba, 2015): steps scaled by running moments of the gradient.
+///
+/// Weight decay is added to the gradient.
 public class Adam: Optimizer {
     /// The decay rates of the running mean and of the running square.
     public let betas: (Double, Double)

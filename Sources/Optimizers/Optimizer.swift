@@ -1,6 +1,8 @@
 import Tensors
 
-/// Changes parameters by their gradients. Subclasses say what state they keep and how one run of memory is updated.
+/// Changes parameters by their gradients.
+///
+/// Subclasses say what state they keep and how one run of memory is updated.
 ///
 /// State is kept flat beside the parameters: parameters of one arena are updated in one pass. A parameter whose
 /// gradient is missing counts as having a zero gradient, on one rank as on many; a frozen parameter is left alone.
@@ -34,7 +36,9 @@ open class Optimizer {
     /// The names of the tensors kept per parameter, such as `momentum`.
     open var slotNames: [String] { [] }
 
-    /// Updates one run. `slots` has one tensor of the run's length for each of ``slotNames``, first zero.
+    /// Updates one run.
+    ///
+    /// `slots` has one tensor of the run's length for each of ``slotNames``, first zero.
     ///
     /// - Parameters:
     ///   - run: The memory to update.
@@ -150,7 +154,9 @@ open class Optimizer {
         return state
     }
 
-    /// Restores what ``stateDictionary`` gave. Nothing is changed when it does not fit.
+    /// Restores what ``stateDictionary`` gave.
+    ///
+    /// Nothing is changed when it does not fit.
     ///
     /// - Throws: ``OptimizerStateError`` when a tensor is missing, has another shape, or belongs to nothing here.
     public final func load(_ state: StateDictionary) throws {
