@@ -3,17 +3,21 @@ import HDF5
 import Tensors
 
 // Note [Checkpoint layout]
-//   /                      attributes: format "swift-lightning checkpoint", formatVersion, model_keys
+//   /                      attributes: format "swift-lightning checkpoint", formatVersion
 //   /model/<key>           one dataset per parameter and buffer, Fletcher-32 checksums
 //   /optimizers/<n>/…      one group per optimizer: <parameter>/<slot>
 //   /values/<name>         JSON texts
-// The order of keys is kept in `keys` attributes, since HDF5 sorts names.
+//   /keys/model            the keys of the model as a JSON list, since HDF5 sorts names
+//   /keys/optimizers/<n>   the same for an optimizer
+// The lists lie apart from the tensors, so that a parameter may be called `keys`. Slashes in keys and names make
+// groups, which HDF5 knows by path.
 
 extension Checkpoint {
     private static let format = "swift-lightning checkpoint"
 
     /// Writes the checkpoint to one HDF5 file that is whole or absent (see ``AtomicHDF5Writer``).
     ///
+    /// The directory is made when it is missing.
     /// - Throws: `AtomicWriteError`; what was under this name before is then unchanged.
     public func write(to path: String) throws {
         try FileManager.default.createDirectory(
@@ -21,29 +25,55 @@ extension Checkpoint {
         try AtomicHDF5Writer.write(to: path) { file in
             try file.setAttribute("format", Checkpoint.format)
             try file.setAttribute("formatVersion", Checkpoint.formatVersion)
+            let lists = try file.createGroup("keys")
             try write(model, to: file.createGroup("model"))
+            try lists.writeText("model", Checkpoint.list(model.keys))
             let group = try file.createGroup("optimizers")
-            for (index, state) in optimizers.enumerated() { try write(state, to: group.createGroup(String(index))) }
+            for (index, state) in optimizers.enumerated() {
+                try write(state, to: group.createGroup(String(index)))
+                try lists.writeText("optimizers/\(index)", Checkpoint.list(state.keys))
+            }
             let texts = try file.createGroup("values")
-            for name in values.keys.sorted() { try texts.writeText(name, values[name] ?? "") }
+            for name in values.keys.sorted() {
+                try Checkpoint.checkName(name)
+                try texts.writeText(name, values[name] ?? "")
+            }
         }
     }
 
     /// Writes the tensors of ``model`` alone as datasets at the root of an HDF5 file that is whole or absent.
+    ///
+    /// The directory is made when it is missing.
+    /// - Throws: `AtomicWriteError`; what was under this name before is then unchanged.
     public func writeTensors(to path: String) throws {
+        try FileManager.default.createDirectory(
+            atPath: directory(of: path), withIntermediateDirectories: true)
         try AtomicHDF5Writer.write(to: path) { file in
             for (key, tensor) in model { try write(tensor, named: key, to: file) }
         }
     }
 
     private func write(_ tensor: Tensor, named key: String, to group: some HDF5Container) throws {
+        try Checkpoint.checkName(key)
         let type = tensor.dtype.fileType
         let dataset = try group.createDataset(key, type, shape: Array(tensor.shape))
         try tensor.withUnsafeBytes { try dataset.write(from: $0, as: type) }
     }
 
+    /// HDF5 takes these for other paths, or cuts them off.
+    private static func checkName(_ name: String) throws {
+        let steps = name.split(separator: "/", omittingEmptySubsequences: false)
+        guard !name.utf8.contains(0), steps.allSatisfy({ !$0.isEmpty && $0 != "." }) else {
+            throw CheckpointError(
+                "'\(name)' cannot be a name in a checkpoint: no part between slashes may be empty or a dot")
+        }
+    }
+
+    private static func list(_ keys: [String]) throws -> String {
+        String(decoding: try JSONEncoder().encode(keys), as: UTF8.self)
+    }
+
     private func write(_ state: StateDictionary, to group: HDF5Group) throws {
-        try group.writeText("keys", state.keys.joined(separator: "\n"))
         for (key, tensor) in state { try write(tensor, named: key, to: group) }
     }
 
@@ -66,22 +96,23 @@ extension Checkpoint {
             )
         }
         var checkpoint = Checkpoint()
-        checkpoint.model = try readState(file.group("model"))
+        let lists = try file.group("keys")
+        checkpoint.model = try readState(file.group("model"), keys: lists.readText("model"))
         if !weightsOnly {
             let group = try file.group("optimizers")
             for index in 0..<(try group.names.count) {
-                checkpoint.optimizers.append(try readState(group.group(String(index))))
+                let keys = try lists.readText("optimizers/\(index)")
+                checkpoint.optimizers.append(try readState(group.group(String(index)), keys: keys))
             }
         }
         let texts = try file.group("values")
-        for name in try texts.names { checkpoint.values[name] = try texts.readText(name) }
+        for name in try texts.allDatasetNames { checkpoint.values[name] = try texts.readText(name) }
         return checkpoint
     }
 
-    private static func readState(_ group: HDF5Group) throws -> StateDictionary {
+    private static func readState(_ group: HDF5Group, keys list: String) throws -> StateDictionary {
         var state = StateDictionary()
-        let keys = try group.readText("keys").split(separator: "\n").map(String.init)
-        for key in keys {
+        for key in try JSONDecoder().decode([String].self, from: Data(list.utf8)) {
             let dataset = try group.dataset(key)
             guard let type = dataset.elementType, let dtype = DType(rawValue: type.rawValue) else {
                 throw CheckpointError("'\(key)' is not of a type that tensors can have")

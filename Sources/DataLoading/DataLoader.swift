@@ -1,3 +1,4 @@
+import Foundation
 import Tensors
 
 /// Where a rank stands in the world, as far as reading data goes.
@@ -22,7 +23,7 @@ public final class DataLoader<Batch: DataBatch> {
     public let sampleCount: Int
     /// How many samples make a batch.
     public let batchSize: BatchSize
-    /// Whether samples come in random order. Nil: random for training, in order otherwise.
+    /// Whether samples come in random order; nil: random for training, in order otherwise.
     public let shuffles: Bool?
     /// Whether a short last batch is left out.
     public let dropsLast: Bool
@@ -37,16 +38,20 @@ public final class DataLoader<Batch: DataBatch> {
     ///   - batchSize: Per rank (a plain number) or `.global`.
     ///   - shuffles: By default, training is in random order and everything else in the data set's order.
     ///   - dropsLast: Leaves out a short last batch.
-    ///   - prefetchCount: Batches to read ahead; by default 2, and 0 for data in memory.
+    ///   - prefetchCount: Batches to read ahead; by default 2, and 0 for data in memory. What is read does not depend
+    ///     on it, random augmentation included: see ``BatchIterator``.
     public init<D: Dataset>(
         _ dataset: D, batchSize: BatchSize, shuffles: Bool? = nil, dropsLast: Bool = false, prefetchCount: Int? = nil
     ) where D.Batch == Batch {
+        require(prefetchCount ?? 0 >= 0, "DataLoader", "\(prefetchCount ?? 0) batches to read ahead")
         sampleCount = dataset.count
         self.batchSize = batchSize
         self.shuffles = shuffles
         self.dropsLast = dropsLast
         self.prefetchCount = prefetchCount ?? (dataset.isInMemory ? 0 : 2)
-        read = { try dataset.batch(at: $0) }
+        // Two iterators of one loader may be alive, or one that was dropped may still be reading its last batch.
+        let lock = NSLock()
+        read = { indices in try lock.withLock { try dataset.batch(at: indices) } }
     }
 
     /// The sampler of one rank for one epoch.
@@ -57,7 +62,8 @@ public final class DataLoader<Batch: DataBatch> {
     }
 
     /// The batches of one rank for one epoch, from a position on.
-    public func batches(of sampler: DistributedSampler, from first: Int = 0, limit: Int = .max) -> BatchIterator<Batch> {
+    public func batches(of sampler: DistributedSampler, from first: Int = 0, limit: Int = .max) -> BatchIterator<Batch>
+    {
         BatchIterator(
             sampler: sampler, range: first..<max(first, min(limit, sampler.batchCount)), read: read,
             prefetchCount: prefetchCount)
@@ -75,6 +81,9 @@ public struct IndexedBatch<Batch: DataBatch>: Sendable {
 }
 
 /// Yields a rank's batches in order, reading ahead if asked to.
+///
+/// Random numbers that a data set draws from the ``RandomContext`` while it reads a batch depend on the seed, the epoch,
+/// the number of the batch and the rank, and on nothing else: neither on reading ahead nor on where a run was resumed.
 public final class BatchIterator<Batch: DataBatch> {
     private let sampler: DistributedSampler
     private var range: Range<Int>
@@ -100,12 +109,14 @@ public final class BatchIterator<Batch: DataBatch> {
         _ index: Int, _ sampler: DistributedSampler, _ read: ([Int]) throws -> Batch
     ) throws -> IndexedBatch<Batch> {
         let indices = sampler.indices(ofBatch: index)
-        return IndexedBatch(index: index, sampleIndices: indices, batch: indices.isEmpty ? nil : try read(indices))
+        let context = sampler.randomContext(ofBatch: index)
+        let batch = try RandomContext.$current.withValue(context) { indices.isEmpty ? nil : try read(indices) }
+        return IndexedBatch(index: index, sampleIndices: indices, batch: batch)
     }
 
     /// The next batch, or nil at the end.
     ///
-    /// - Throws: What reading the data set throws.
+    /// - Throws: What reading the data set throws; the batch is then left out, and the next call yields the one after it.
     public func next() throws -> IndexedBatch<Batch>? {
         guard let index = range.popFirst() else { return nil }
         if let prefetcher { return try prefetcher.next() }

@@ -10,7 +10,8 @@ public protocol Dataset<Batch>: Sendable {
     var isInMemory: Bool { get }
     /// The samples at the given indices, in that order, as one batch.
     ///
-    /// Called from one thread at a time, which may not be the training thread.
+    /// One loader calls it from one thread at a time, which may not be the training thread. Random numbers come from the
+    /// ``RandomContext``, which is bound so that they are the same in every run.
     func batch(at indices: [Int]) throws -> Batch
 }
 
@@ -25,7 +26,9 @@ public struct TensorDataset: Dataset {
     ///
     /// - Precondition: both have the same first extent.
     public init(inputs: Tensor, labels: Tensor) {
-        precondition(inputs.shape[0] == labels.shape[0], "as many inputs as labels are needed")
+        require(
+            inputs.rank > 0 && labels.rank > 0 && inputs.shape[0] == labels.shape[0], "TensorDataset",
+            "inputs \(inputs.shape) with labels \(labels.shape); one label per input is needed")
         self.inputs = inputs.detached.contiguous()
         self.labels = labels.detached.contiguous()
     }
@@ -67,6 +70,8 @@ public struct Subset<Source: Dataset>: Dataset {
 
     /// The samples of `source` at the given indices, in that order.
     public init(_ source: Source, indices: [Int]) {
+        let outside = indices.first { $0 < 0 || $0 >= source.count }
+        require(outside == nil, "Subset", "index \(outside ?? 0) is not in 0 ..< \(source.count)")
         self.source = source
         self.indices = indices
     }
@@ -91,7 +96,9 @@ extension Dataset {
     ///
     /// - Precondition: the sizes add up to the number of samples.
     public func randomSplit(_ sizes: [Int], seed: UInt64) -> [Subset<Self>] {
-        precondition(sizes.reduce(0, +) == count, "parts \(sizes) of a data set of \(count) samples")
+        require(
+            sizes.allSatisfy { $0 >= 0 } && sizes.reduce(0, +) == count, "randomSplit",
+            "parts of \(sizes) samples of a data set of \(count)")
         var stream = RandomStream(seed: seed, purpose: .sampling, step: 0, shard: 0x5917)
         let order = stream.permutation(count)
         var start = 0
@@ -111,7 +118,9 @@ public struct TokenWindowDataset: Dataset {
     ///
     /// - Precondition: there are at least `context + 1` tokens.
     public init(_ tokens: Tensor, context: Int) {
-        precondition(tokens.rank == 1 && tokens.elementCount > context, "too few tokens for a window of \(context)")
+        require(
+            tokens.rank == 1 && !tokens.dtype.isFloatingPoint && context > 0 && tokens.elementCount > context,
+            "TokenWindowDataset", "tokens \(tokens.dtype) \(tokens.shape) for windows of \(context)")
         self.tokens = tokens.detached.contiguous()
         self.context = context
     }

@@ -2,21 +2,19 @@ import Foundation
 
 /// Produces numbered values ahead of time on a thread of its own, in order, at most `depth` ahead.
 ///
-/// Sendable: all mutable fields are touched only with `condition` locked.
-final class Prefetcher<Value: Sendable>: @unchecked Sendable {
-    private let condition = NSCondition()
-    private var ready: [Result<Value, any Error>] = []
-    private var isCancelled = false
+/// The thread ends after the last value, and soon after the prefetcher is gone. A value that could not be produced
+/// throws in its place; those after it are produced all the same.
+final class Prefetcher<Value: Sendable> {
+    private let queue: Queue
 
     /// Starts producing the values of a range.
     init(range: Range<Int>, depth: Int, produce: @escaping @Sendable (Int) throws -> Value) {
-        let feed = Feed(self)
+        let queue = Queue(depth: depth)
+        self.queue = queue
         let thread = Thread {
             for index in range {
-                let result = Result { try produce(index) }
-                // The iterator may be gone: then so is the need.
-                guard let owner = feed.owner, owner.put(result, depth: depth) else { return }
-                if case .failure = result { return }
+                guard queue.waitForRoom() else { return }
+                queue.put(Result { try produce(index) })
             }
         }
         thread.name = "prefetch"
@@ -24,41 +22,54 @@ final class Prefetcher<Value: Sendable>: @unchecked Sendable {
         thread.start()
     }
 
-    /// Lets the thread reach the prefetcher without keeping it alive.
-    private final class Feed: @unchecked Sendable {  // `owner` is weak: the runtime guards it
-        weak var owner: Prefetcher?
-        init(_ owner: Prefetcher) { self.owner = owner }
-    }
-
-    /// Waits for room, and stores a value; false when nobody wants it any more.
-    private func put(_ result: Result<Value, any Error>, depth: Int) -> Bool {
-        condition.lock()
-        defer { condition.unlock() }
-        while ready.count >= depth && !isCancelled {
-            // Wakes up now and then, so that a dropped iterator is noticed.
-            _ = condition.wait(until: Date(timeIntervalSinceNow: 0.5))
-        }
-        if isCancelled { return false }
-        ready.append(result)
-        condition.broadcast()
-        return true
-    }
+    deinit { queue.close() }
 
     /// The next value; waits for it.
-    func next() throws -> Value {
-        condition.lock()
-        defer { condition.unlock() }
-        while ready.isEmpty { condition.wait() }
-        let result = ready.removeFirst()
-        condition.broadcast()
-        return try result.get()
-    }
+    ///
+    /// There are as many as the range has numbers.
+    func next() throws -> Value { try queue.take().get() }
 
-    /// Stops the thread at its next value.
-    func cancel() {
-        condition.lock()
-        isCancelled = true
-        condition.broadcast()
-        condition.unlock()
+    /// What the thread and the prefetcher share; the thread does not hold the prefetcher, so that it can go.
+    ///
+    /// Sendable: all mutable fields are touched only with `condition` locked.
+    private final class Queue: @unchecked Sendable {
+        private let condition = NSCondition()
+        private let depth: Int
+        private var ready: [Result<Value, any Error>] = []
+        private var isClosed = false
+
+        init(depth: Int) { self.depth = depth }
+
+        /// Waits until a value is wanted; false when none will be.
+        func waitForRoom() -> Bool {
+            condition.lock()
+            defer { condition.unlock() }
+            while ready.count >= depth && !isClosed { condition.wait() }
+            return !isClosed
+        }
+
+        func put(_ result: Result<Value, any Error>) {
+            condition.lock()
+            ready.append(result)
+            condition.signal()
+            condition.unlock()
+        }
+
+        func take() -> Result<Value, any Error> {
+            condition.lock()
+            defer { condition.unlock() }
+            while ready.isEmpty { condition.wait() }
+            condition.signal()
+            return ready.removeFirst()
+        }
+
+        func close() {
+            condition.lock()
+            isClosed = true
+            // Values that nobody takes any more may be large.
+            ready = []
+            condition.signal()
+            condition.unlock()
+        }
     }
 }

@@ -7,6 +7,12 @@ public enum BatchSize: Sendable, Hashable, ExpressibleByIntegerLiteral {
     /// Samples all ranks together work on at a time: the result does not depend on the number of ranks.
     case global(Int)
 
+    var size: Int {
+        switch self {
+        case .perRank(let size), .global(let size): size
+        }
+    }
+
     /// Samples per rank.
     public init(integerLiteral value: Int) { self = .perRank(value) }
 }
@@ -26,6 +32,8 @@ public struct DistributedSampler: Sendable {
     public let rank: Int
     /// The number of ranks.
     public let worldSize: Int
+    private let seed: UInt64
+    private let epoch: Int
     private let order: [Int]?
     private let dropsLast: Bool
 
@@ -36,12 +44,21 @@ public struct DistributedSampler: Sendable {
     ///   - batchSize: Per rank or for all ranks; a global size must be a multiple of the number of ranks.
     ///   - shuffles: Whether the order is random; otherwise it is that of the data set.
     ///   - seed: Decides the random order, with `epoch`.
+    ///   - epoch: The number of the epoch, from 0.
+    ///   - rank: Whose samples: one of `0 ..< worldSize`.
+    ///   - worldSize: The number of ranks.
     ///   - dropsLast: Leaves out the last batch when it is short.
     /// - Throws: ``DataLoadingError`` when the batch size is not positive or cannot be shared by the ranks.
     public init(
         count: Int, batchSize: BatchSize, shuffles: Bool, seed: UInt64, epoch: Int, rank: Int, worldSize: Int,
         dropsLast: Bool = false
     ) throws {
+        require(
+            count >= 0 && epoch >= 0 && worldSize > 0 && rank >= 0 && rank < worldSize, "DistributedSampler",
+            "\(count) samples, epoch \(epoch), rank \(rank) of \(worldSize)")
+        if batchSize.size <= 0 {
+            throw DataLoadingError("a batch of \(batchSize.size) samples; it must have at least one")
+        }
         switch batchSize {
         case .perRank(let size): shardSize = size
         case .global(let size):
@@ -52,8 +69,9 @@ public struct DistributedSampler: Sendable {
             }
             shardSize = size / worldSize
         }
-        guard shardSize > 0 else { throw DataLoadingError("a batch size of \(shardSize) samples per rank; it must be positive") }
         self.count = count
+        self.seed = seed
+        self.epoch = epoch
         self.rank = rank
         self.worldSize = worldSize
         self.dropsLast = dropsLast
@@ -75,16 +93,27 @@ public struct DistributedSampler: Sendable {
 
     /// The data set indices of this rank's shard of a batch; empty when the batch is too short for this rank.
     public func indices(ofBatch batch: Int) -> [Int] {
+        require(batch >= 0, "DistributedSampler", "batch \(batch)")
         let start = batch * globalBatchSize + rank * shardSize
-        let end = min(start + shardSize, count)
+        let end = batch < batchCount ? min(start + shardSize, count) : start
         guard start < end else { return [] }
         guard let order else { return Array(start..<end) }
         return Array(order[start..<end])
     }
 
-    /// Samples in a batch over all ranks.
+    /// Samples in a batch over all ranks; 0 behind the last batch.
     public func globalCount(ofBatch batch: Int) -> Int {
-        max(0, min(globalBatchSize, count - batch * globalBatchSize))
+        batch < batchCount ? min(globalBatchSize, count - batch * globalBatchSize) : 0
+    }
+
+    /// The random numbers of whoever reads a batch, such as an augmentation.
+    func randomContext(ofBatch batch: Int) -> RandomContext {
+        // A stream's names are (seed, step, shard), and the epoch is a fourth: one seed per epoch, then one per batch.
+        func seed(_ seed: UInt64, _ step: Int, _ shard: Int) -> UInt64 {
+            var stream = RandomStream(seed: seed, purpose: .augmentation, step: UInt64(step), shard: UInt64(shard))
+            return stream.words(2).reduce(0) { $0 << 32 | UInt64($1) }
+        }
+        return RandomContext(seed: seed(seed(self.seed, epoch, 0), batch, rank))
     }
 }
 

@@ -10,9 +10,14 @@ public struct Accuracy: Metric {
 
     /// Adds a batch: logits `[…, classes]` and `int64` labels `[…]`.
     public mutating func update(_ logits: Tensor, _ labels: Tensor) {
-        let rows = Double(labels.elementCount)
-        state[0] += accuracy(logits, labels).item * rows
-        state[1] += rows
+        require(
+            logits.rank > 0 && Shape(logits.shape.dropLast()) == labels.shape && labels.dtype == .int64, "Accuracy",
+            "logits \(logits.shape), labels \(labels.dtype) \(labels.shape); one int64 label per row")
+        guard labels.elementCount > 0 else { return }
+        // Counted, not taken from a rounded mean: sums are whole numbers, so that they do not depend on the batches.
+        let hits = logits.detached.argmax(along: -1) .== labels
+        state[0] += hits.converted(to: .float64).sum().item
+        state[1] += Double(labels.elementCount)
     }
 
     /// Hits over rows, 0 … 1; NaN when nothing was seen.
@@ -27,8 +32,10 @@ public struct MeanMetric: Metric {
     /// A metric that has seen nothing.
     public init() {}
 
-    /// Adds a value that stands for `weight` samples.
+    /// Adds a value that stands for `weight` samples; one that stands for none does not count, even when it is NaN.
     public mutating func update(_ value: Double, weight: Double = 1) {
+        require(weight >= 0, "MeanMetric", "a weight of \(weight)")
+        guard weight > 0 else { return }
         state[0] += value * weight
         state[1] += weight
     }

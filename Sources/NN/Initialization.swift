@@ -1,7 +1,9 @@
 import Tensors
 
-/// How the first values of a parameter are drawn. All draw from the `initialization` stream of the random context, so
-/// a model made after the same seed has the same values.
+/// How the first values of a parameter are drawn.
+///
+/// All draw from the `initialization` stream of the random context, so a model made after the same seed has the same
+/// values.
 public enum Initializer: Sendable {
     /// All equal.
     case constant(Double)

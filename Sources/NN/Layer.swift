@@ -6,7 +6,9 @@ public protocol Layer: Module {
     func callAsFunction(_ input: Tensor) -> Tensor
 }
 
-/// Layers applied one after another. The keys of its parts are their positions: `0.weight`, `2.bias`.
+/// Layers applied one after another.
+///
+/// The keys of its parts are their positions: `0.weight`, `2.bias`.
 public final class Sequential: Module, Layer {
     /// The layers, in order of application.
     public let layers: [any Layer]

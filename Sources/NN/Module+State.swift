@@ -38,7 +38,8 @@ extension Module {
 
     /// Overwrites parameters and buffers with saved values.
     ///
-    /// Nothing is changed when the state does not fit.
+    /// Nothing is changed when the state does not fit. A tied value may come under any of its keys, as PyTorch saves it
+    /// under all of them; its first key counts.
     /// - Parameters:
     ///   - state: Values by key.
     ///   - strict: Whether missing and unexpected keys are errors; different shapes always are.
@@ -47,6 +48,16 @@ extension Module {
         var mismatch = StateMismatch()
         var known: Set<String> = []
         var apply: [() -> Void] = []
+        let aliases = tiedKeys
+        // What a state calls a part that has several keys.
+        func find(_ key: String) -> Tensor? {
+            if let saved = state[key] { return saved }
+            for (later, first) in aliases {
+                guard let rest = key.suffix(below: first) else { continue }
+                if let saved = state[later + rest] { return saved }
+            }
+            return nil
+        }
         walk { key, part in
             let wanted: (shape: Shape, dtype: DType)
             switch part {
@@ -55,7 +66,7 @@ extension Module {
             default: return
             }
             known.insert(key)
-            guard let saved = state[key] else { return mismatch.missing.append(key) }
+            guard let saved = find(key) else { return mismatch.missing.append(key) }
             guard saved.shape == wanted.shape, saved.dtype == wanted.dtype else {
                 let (here, there) = ("\(wanted.dtype) \(wanted.shape)", "\(saved.dtype) \(saved.shape)")
                 return mismatch.different.append("\(key): model \(here), file \(there)")
@@ -66,12 +77,32 @@ extension Module {
             case .module: break
             }
         }
-        mismatch.unexpected = state.keys.filter { !known.contains($0) }
+        mismatch.unexpected = state.keys.filter { key in
+            !known.contains(key)
+                && !aliases.contains { later, first in
+                    key.suffix(below: later).map { known.contains(first + $0) } ?? false
+                }
+        }
         if !strict {
             mismatch.missing = []
             mismatch.unexpected = []
         }
         guard mismatch.isEmpty else { throw mismatch }
         for change in apply { change() }
+    }
+    /// The later keys of parts that were met before, each with the first key.
+    private var tiedKeys: [(later: String, first: String)] {
+        var tied: [(String, String)] = []
+        walk(again: { later, first in if !first.isEmpty { tied.append((later, first)) } }, { _, _ in })
+        return tied
+    }
+}
+
+extension String {
+    /// What follows a key of a part in a key of something in it: `.weight` in `body.weight` below `body`.
+    fileprivate func suffix(below key: String) -> Substring? {
+        guard hasPrefix(key) else { return nil }
+        let rest = dropFirst(key.count)
+        return rest.isEmpty || rest.first == "." ? rest : nil
     }
 }

@@ -3,8 +3,10 @@ import Tensors
 /// A part of a model: holds parameters, buffers and other modules.
 ///
 /// Stored properties that are a ``Parameter``, a ``Buffer``, a `Module`, or arrays, dictionaries or optionals of them
-/// are found by reflection, in declaration order, superclass first. Their property names make the keys, as in PyTorch:
-/// `body.0.weight`. A value reached twice counts once, under its first name (tied weights).
+/// are found by reflection, in declaration order, superclass first; dictionaries in the order of their names. Their
+/// property names make the keys, as in PyTorch: `body.0.weight`. A value reached twice counts once, under its first name
+/// (tied weights). What would be overlooked is refused with a message: parts in lazy properties, in structs, and in
+/// dictionaries whose keys are not strings.
 open class Module {
     /// Whether the module is in training mode; dropout and batch norm behave accordingly.
     public private(set) final var isTraining = true
@@ -12,7 +14,9 @@ open class Module {
     /// A module without parts.
     public init() {}
 
-    /// The named parts of this module, in order. Override only to change the names, as ``Sequential`` does.
+    /// The named parts of this module, in order.
+    ///
+    /// Override only to change the names, as ``Sequential`` does.
     open var namedParts: [(name: String, part: Any)] {
         var parts: [(String, Any)] = []
         var mirrors: [Mirror] = []
@@ -24,8 +28,8 @@ open class Module {
         for mirror in mirrors.reversed() {
             for child in mirror.children {
                 guard let label = child.label else { continue }
-                if label.hasPrefix("$__lazy_storage_$_") {
-                    requireNoModuleState(label, child.value)
+                if label.hasPrefix(lazyPrefix) {
+                    requireNoParts(inLazy: label, child.value)
                     continue
                 }
                 parts.append((label, child.value))
@@ -35,11 +39,12 @@ open class Module {
     }
 
     /// A lazy property is invisible until its first use, so its parameters would appear in the middle of training.
-    private func requireNoModuleState(_ label: String, _ value: Any) {
-        let type = String(describing: Swift.type(of: value))
-        guard ["Parameter", "Buffer", "Linear", "Module", "Sequential"].contains(where: type.contains) else { return }
+    private func requireNoParts(inLazy label: String, _ value: Any) {
+        guard isTypeOfParts(Swift.type(of: value)) || holdsParts(value) else { return }
+        let name = label.dropFirst(lazyPrefix.count)
         fatalError(
-            "\(Swift.type(of: self)): lazy property '\(label.dropFirst(18))' holds parameters; make it a stored property")
+            "\(Swift.type(of: self)): the lazy property '\(name)' holds parts that are not seen before its first use; make it a stored property"
+        )
     }
 
     // MARK: - Walking
@@ -52,71 +57,30 @@ open class Module {
     }
 
     /// Calls `visit` for every part below this module, depth first, each object once.
-    final func walk(_ visit: (String, Part) -> Void) {
-        var seen: Set<ObjectIdentifier> = [ObjectIdentifier(self)]
-        walk(prefix: "", &seen, visit)
-    }
-
-    private func walk(prefix: String, _ seen: inout Set<ObjectIdentifier>, _ visit: (String, Part) -> Void) {
-        for (name, part) in namedParts {
-            Self.descend(part, prefix.isEmpty ? name : "\(prefix).\(name)", &seen, visit)
-        }
-    }
-
-    private static func descend(
-        _ value: Any, _ key: String, _ seen: inout Set<ObjectIdentifier>, _ visit: (String, Part) -> Void
-    ) {
-        switch value {
-        case let parameter as Parameter:
-            if seen.insert(ObjectIdentifier(parameter)).inserted { visit(key, .parameter(parameter)) }
-        case let buffer as Buffer:
-            if seen.insert(ObjectIdentifier(buffer)).inserted { visit(key, .buffer(buffer)) }
-        case let module as Module:
-            guard seen.insert(ObjectIdentifier(module)).inserted else { return }
-            visit(key, .module(module))
-            module.walk(prefix: key, &seen, visit)
-        default:
-            let mirror = Mirror(reflecting: value)
-            switch mirror.displayStyle {
-            case .optional:
-                if let wrapped = mirror.children.first { descend(wrapped.value, key, &seen, visit) }
-            case .collection:
-                // Only the first element is looked at before descending: arrays of numbers are not walked.
-                guard let first = mirror.children.first, mayHoldParts(first.value) else { return }
-                for (index, child) in mirror.children.enumerated() {
-                    descend(child.value, "\(key).\(index)", &seen, visit)
-                }
-            case .dictionary:
-                guard let dictionary = value as? [String: Any] else { return }
-                for name in dictionary.keys.sorted() {
-                    if let element = dictionary[name] { descend(element, "\(key).\(name)", &seen, visit) }
-                }
-            case .tuple:
-                for child in mirror.children {
-                    let label = child.label.map { $0.hasPrefix(".") ? String($0.dropFirst()) : $0 } ?? ""
-                    descend(child.value, "\(key).\(label)", &seen, visit)
-                }
-            default: return
+    ///
+    /// - Parameters:
+    ///   - again: Called with the later key of an object that was met before, and with its first key.
+    ///   - visit: Called with a key and the part it stands for.
+    final func walk(again: (String, String) -> Void = { _, _ in }, _ visit: (String, Part) -> Void) {
+        withoutActuallyEscaping(again) { again in
+            withoutActuallyEscaping(visit) { visit in
+                var walk = ModuleWalk(visit: visit, again: again)
+                walk.begin(at: self)
             }
-        }
-    }
-
-    private static func mayHoldParts(_ value: Any) -> Bool {
-        if value is Parameter || value is Buffer || value is Module { return true }
-        switch Mirror(reflecting: value).displayStyle {
-        case .collection, .dictionary, .optional, .tuple: return true
-        default: return false
         }
     }
 
     // MARK: - Parameters and modes
 
     /// The parameters with their keys, in declaration order.
+    ///
+    /// Each parameter is told its key, for messages and optimizer states, unless a larger module told it a longer one:
+    /// `generator.parameters` does not take `generator.0.weight` back to `0.weight`.
     public final var namedParameters: [(name: String, parameter: Parameter)] {
         var found: [(String, Parameter)] = []
         walk { key, part in
             if case .parameter(let parameter) = part {
-                parameter.name = key
+                if !isPartOfName(key, parameter.name) { parameter.name = key }
                 found.append((key, parameter))
             }
         }
@@ -131,7 +95,7 @@ open class Module {
         var found: [(String, Buffer)] = []
         walk { key, part in
             if case .buffer(let buffer) = part {
-                buffer.name = key
+                if !isPartOfName(key, buffer.name) { buffer.name = key }
                 found.append((key, buffer))
             }
         }
@@ -178,3 +142,6 @@ open class Module {
         train()
     }
 }
+
+/// Whether a key is the end of a name that a larger module gave.
+private func isPartOfName(_ key: String, _ name: String) -> Bool { name.hasSuffix("." + key) }

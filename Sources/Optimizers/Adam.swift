@@ -1,6 +1,8 @@
 import Tensors
 
-/// Adam (Kingma & Ba, 2015): steps scaled by running moments of the gradient. Weight decay is added to the gradient.
+/// Adam (Kingma & Ba, 2015): steps scaled by running moments of the gradient.
+///
+/// Weight decay is added to the gradient.
 public class Adam: Optimizer {
     /// The decay rates of the running mean and of the running square.
     public let betas: (Double, Double)
@@ -16,6 +18,9 @@ public class Adam: Optimizer {
         groups: [ParameterGroup], betas: (Double, Double) = (0.9, 0.999), epsilon: Double = 1e-8,
         weightDecay: Double = 0, isAMSGrad: Bool = false
     ) {
+        require(
+            [betas.0, betas.1].allSatisfy { $0 >= 0 && $0 < 1 } && epsilon >= 0 && weightDecay >= 0, "Adam",
+            "betas \(betas) are in 0 ..< 1, epsilon \(epsilon) and weight decay \(weightDecay) at least 0")
         self.betas = betas
         self.epsilon = epsilon
         self.weightDecay = weightDecay
@@ -58,6 +63,14 @@ public class Adam: Optimizer {
 /// Adam with decoupled weight decay (Loshchilov & Hutter, 2019): weights shrink by rate · decay before each step.
 public final class AdamW: Adam {
     override var isDecayDecoupled: Bool { true }
+
+    /// An optimizer over groups.
+    public override init(
+        groups: [ParameterGroup], betas: (Double, Double) = (0.9, 0.999), epsilon: Double = 1e-8,
+        weightDecay: Double = 0.01, isAMSGrad: Bool = false
+    ) {
+        super.init(groups: groups, betas: betas, epsilon: epsilon, weightDecay: weightDecay, isAMSGrad: isAMSGrad)
+    }
 
     /// An optimizer over one list of parameters.
     public convenience init(

@@ -14,12 +14,14 @@ public enum GradientClipping: Sendable, Equatable {
     public func clip(_ parameters: [Parameter]) -> Double? {
         switch self {
         case .norm(let limit):
+            require(limit >= 0, "GradientClipping", "a norm of at most \(limit)")
             let norm = gradientNorm(of: parameters)
             // PyTorch's factor; it is 1 within rounding when the norm is just at the limit.
             let factor = limit / (norm + 1e-6)
             if factor < 1 { for parameter in parameters { parameter.scaleGradient(by: factor) } }
             return norm
         case .value(let limit):
+            require(limit >= 0, "GradientClipping", "values of at most \(limit)")
             for parameter in parameters { parameter.clampGradient(to: limit) }
             return nil
         }

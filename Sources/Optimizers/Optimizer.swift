@@ -1,6 +1,8 @@
 import Tensors
 
-/// Changes parameters by their gradients. Subclasses say what state they keep and how one run of memory is updated.
+/// Changes parameters by their gradients.
+///
+/// Subclasses say what state they keep and how one run of memory is updated.
 ///
 /// State is kept flat beside the parameters: parameters of one arena are updated in one pass. A parameter whose
 /// gradient is missing counts as having a zero gradient, on one rank as on many; a frozen parameter is left alone.
@@ -24,9 +26,7 @@ open class Optimizer {
     public init(groups: [ParameterGroup]) {
         let parameters = groups.flatMap(\.parameters)
         let distinct = Set(parameters.map { ObjectIdentifier($0) })
-        guard distinct.count == parameters.count else {
-            fatalError("\(Self.self): a parameter is given twice")
-        }
+        require(distinct.count == parameters.count, "Optimizer", "\(Self.self): a parameter is given twice")
         self.groups = groups
     }
 
@@ -36,7 +36,9 @@ open class Optimizer {
     /// The names of the tensors kept per parameter, such as `momentum`.
     open var slotNames: [String] { [] }
 
-    /// Updates one run. `slots` has one tensor of the run's length for each of ``slotNames``, first zero.
+    /// Updates one run.
+    ///
+    /// `slots` has one tensor of the run's length for each of ``slotNames``, first zero.
     ///
     /// - Parameters:
     ///   - run: The memory to update.
@@ -63,13 +65,33 @@ open class Optimizer {
         for group in groups { for parameter in group.parameters { parameter.clearGradient() } }
     }
 
-    /// Plans which parameters are updated together; again when some were frozen or thawed, or moved to an arena.
+    /// Plans which parameters are updated together; again when some were frozen or thawed, or moved in memory.
     private func prepareUpdates() {
         let now = groups.flatMap { $0.parameters.map(\.requiresGradient) }
-        if now == signature, !updates.isEmpty { return }
+        if now == signature, isPlanCurrent { return }
         signature = now
-        let state = updates.isEmpty ? [:] : parameterStates()
-        updates = plan(state)
+        updates = plan(parameterStates())
+    }
+
+    /// Whether the runs are still those that the parameters make in memory.
+    private var isPlanCurrent: Bool {
+        var index = 0
+        for group in groups {
+            let active = group.parameters.filter(\.requiresGradient)
+            var planned = 0
+            while index < updates.count, updates[index].group === group {
+                let run = updates[index].run
+                planned += run.parameters.count
+                // One parameter by itself cannot be wrong.
+                if run.parameters.count > 1 {
+                    let now = ParameterRun.runs(of: run.parameters)
+                    guard now.count == 1, now[0].offsets == run.offsets else { return false }
+                }
+                index += 1
+            }
+            guard planned == active.count else { return false }
+        }
+        return index == updates.count
     }
 
     private struct ParameterState {
@@ -115,14 +137,17 @@ open class Optimizer {
 
     // MARK: - State
 
-    /// The state of every parameter: `<parameter>/<slot>` tensors and `<parameter>/step` counts.
+    /// The state of every parameter: `<parameter>/<slot>` tensors and `<parameter>/step`, how many steps it has taken.
     ///
-    /// - Precondition: the parameters have names (their module was walked).
+    /// A parameter that was never updated has a step count of 0 and no slots.
+    /// - Precondition: the parameters have distinct names; a walk through their module, such as asking it for its
+    ///   `parameters`, gives them.
     public final var stateDictionary: StateDictionary {
+        requireDistinctNames()
         var state = StateDictionary()
-        let states = updates.isEmpty ? [:] : parameterStates()
+        let states = parameterStates()
         for parameter in parameters {
-            guard let saved = states[ObjectIdentifier(parameter)] else { continue }
+            let saved = states[ObjectIdentifier(parameter)] ?? ParameterState()
             for (name, slot) in zip(slotNames, saved.slots) { state["\(parameter.name)/\(name)"] = slot }
             state["\(parameter.name)/step"] = Tensor([Int64(saved.step)])
         }
@@ -131,29 +156,59 @@ open class Optimizer {
 
     /// Restores what ``stateDictionary`` gave.
     ///
-    /// - Throws: ``OptimizerStateError`` when a tensor is missing or has another shape.
+    /// Nothing is changed when it does not fit.
+    ///
+    /// - Throws: ``OptimizerStateError`` when a tensor is missing, has another shape, or belongs to nothing here.
     public final func load(_ state: StateDictionary) throws {
+        requireDistinctNames()
         var states: [ObjectIdentifier: ParameterState] = [:]
+        var known: Set<String> = []
         for parameter in parameters {
             guard let step = state["\(parameter.name)/step"] else {
-                if state.isEmpty { continue }
-                throw OptimizerStateError(parameter: parameter.name, problem: "no state for it in the checkpoint")
+                throw OptimizerStateError(parameter: parameter.name, problem: "there is no saved state for it")
             }
+            guard step.elementCount == 1, step.item >= 0 else {
+                throw OptimizerStateError(parameter: parameter.name, problem: "'step' is \(step), not a count")
+            }
+            known.insert("\(parameter.name)/step")
+            guard step.item > 0 else { continue }
             var saved = ParameterState(step: Int(step.item))
             for name in slotNames {
-                guard let slot = state["\(parameter.name)/\(name)"], slot.shape == parameter.shape,
-                    slot.dtype == parameter.dtype
-                else {
+                let key = "\(parameter.name)/\(name)"
+                guard let slot = state[key] else {
+                    throw OptimizerStateError(
+                        parameter: parameter.name, problem: "'\(name)' is missing; another kind of optimizer was saved")
+                }
+                guard slot.shape == parameter.shape, slot.dtype == parameter.dtype else {
                     throw OptimizerStateError(
                         parameter: parameter.name,
-                        problem: "'\(name)' is missing or not \(parameter.dtype) \(parameter.shape)")
+                        problem:
+                            "'\(name)' is \(slot.dtype) \(slot.shape) instead of \(parameter.dtype) \(parameter.shape)")
                 }
+                known.insert(key)
                 saved.slots.append(slot)
             }
             states[ObjectIdentifier(parameter)] = saved
         }
+        if let stranger = state.keys.first(where: { !known.contains($0) }) {
+            let parts = stranger.split(separator: "/", omittingEmptySubsequences: false)
+            throw OptimizerStateError(
+                parameter: parts.dropLast().joined(separator: "/"),
+                problem: "there is a saved '\(parts.last ?? "")', which this \(Self.self) has no use for")
+        }
         signature = groups.flatMap { $0.parameters.map(\.requiresGradient) }
         updates = plan(states)
+    }
+
+    /// Two parameters of one name would overwrite each other's state.
+    private func requireDistinctNames() {
+        var seen: Set<String> = []
+        for parameter in parameters {
+            require(
+                !parameter.name.isEmpty && seen.insert(parameter.name).inserted, "Optimizer state",
+                "\(parameter.name.isEmpty ? "a parameter has no name" : "two parameters are called '\(parameter.name)'"); "
+                    + "ask the module that holds them all for its parameters first")
+        }
     }
 }
 

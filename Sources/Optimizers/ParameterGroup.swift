@@ -15,6 +15,9 @@ public final class ParameterGroup {
 
     /// A group of parameters.
     public init(_ parameters: [Parameter], learningRate: Double, weightDecay: Double? = nil, name: String? = nil) {
+        require(
+            learningRate >= 0 && weightDecay ?? 0 >= 0, "ParameterGroup",
+            "learning rate \(learningRate) and weight decay \(weightDecay ?? 0); at least 0")
         self.parameters = parameters
         self.learningRate = learningRate
         initialLearningRate = learningRate

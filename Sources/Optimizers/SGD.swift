@@ -17,6 +17,12 @@ public final class SGD: Optimizer {
         groups: [ParameterGroup], momentum: Double = 0, dampening: Double = 0, weightDecay: Double = 0,
         isNesterov: Bool = false
     ) {
+        require(
+            momentum >= 0 && weightDecay >= 0, "SGD", "momentum \(momentum) and weight decay \(weightDecay); at least 0"
+        )
+        require(
+            !isNesterov || (momentum > 0 && dampening == 0), "SGD",
+            "looking ahead takes momentum and no dampening, not momentum \(momentum) and dampening \(dampening)")
         self.momentum = momentum
         self.dampening = dampening
         self.weightDecay = weightDecay

@@ -18,7 +18,8 @@ public final class SelfAttention: Module, Layer {
     ///   - bias: Whether the projections have biases.
     ///   - initializer: First values of both weights; PyTorch's default for linear layers when nil.
     public init(_ size: Int, heads: Int, isCausal: Bool = false, bias: Bool = true, initializer: Initializer? = nil) {
-        precondition(heads > 0 && size % heads == 0, "a width of \(size) cannot be shared by \(heads) heads")
+        require(
+            heads > 0 && size % heads == 0, "SelfAttention", "a width of \(size) cannot be shared by \(heads) heads")
         projection = Linear(size, 3 * size, bias: bias, initializer: initializer)
         output = Linear(size, size, bias: bias, initializer: initializer)
         self.heads = heads
@@ -27,6 +28,9 @@ public final class SelfAttention: Module, Layer {
 
     /// Each position's mixture of the values it attends to.
     public func callAsFunction(_ input: Tensor) -> Tensor {
+        require(
+            input.rank == 3 && input.shape[2] == output.weight.shape[0], "SelfAttention",
+            "input \(input.shape) instead of [batch, length, \(output.weight.shape[0])]")
         let batch = input.shape[0], length = input.shape[1], size = input.shape[2]
         let packed = projection(input).reshaped(to: [batch, length, 3, heads, size / heads])
         let mixed = scaledDotProductAttention(packed: packed, isCausal: isCausal)

@@ -12,7 +12,17 @@ public final class Conv2d: Module, Layer {
     public let groups: Int
 
     /// A convolution with PyTorch's initial values.
+    ///
+    /// - Parameters:
+    ///   - channels: Channels of the input.
+    ///   - outputs: Channels of the output.
+    ///   - window: Kernel, stride, padding and dilation, each by height and width.
+    ///   - groups: Parts into which channels and outputs are cut, each convolved by itself.
+    ///   - bias: Whether there is a bias.
     public init(_ channels: Int, _ outputs: Int, window: Window, groups: Int = 1, bias: Bool = true) {
+        require(
+            channels > 0 && outputs > 0 && groups > 0 && channels % groups == 0 && outputs % groups == 0, "Conv2d",
+            "\(channels) channels and \(outputs) outputs cannot be cut into \(groups) groups")
         let inputs = channels / groups * window.kernel.height * window.kernel.width
         weight = Parameter(
             Initializer.fanIn(inputs)([outputs, channels / groups, window.kernel.height, window.kernel.width]))
@@ -23,9 +33,12 @@ public final class Conv2d: Module, Layer {
 
     /// A convolution with a square kernel.
     public convenience init(
-        _ channels: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0, bias: Bool = true
+        _ channels: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0, dilation: Int = 1,
+        groups: Int = 1, bias: Bool = true
     ) {
-        self.init(channels, outputs, window: Window(kernel: kernel, stride: stride, padding: padding), bias: bias)
+        self.init(
+            channels, outputs, window: Window(kernel: kernel, stride: stride, padding: padding, dilation: dilation),
+            groups: groups, bias: bias)
     }
 
     /// `[batch, channels, height, width]` to `[batch, outputs, …, …]`.

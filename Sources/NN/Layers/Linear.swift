@@ -8,8 +8,16 @@ public final class Linear: Module, Layer {
     public let bias: Parameter?
 
     /// A linear layer with PyTorch's initial values: within ±1/√inputs.
+    ///
+    /// - Parameters:
+    ///   - inputs: The last extent of inputs.
+    ///   - outputs: The last extent of outputs.
+    ///   - bias: Whether there is a bias.
+    ///   - initializer: First values of the weight; PyTorch's when nil. The bias always has PyTorch's.
     public init(_ inputs: Int, _ outputs: Int, bias: Bool = true, initializer: Initializer? = nil) {
-        precondition(inputs > 0 && outputs > 0, "Linear needs at least one input and one output")
+        require(
+            inputs > 0 && outputs > 0, "Linear",
+            "\(inputs) inputs and \(outputs) outputs; at least one of each is needed")
         weight = Parameter((initializer ?? .fanIn(inputs))([outputs, inputs]))
         self.bias = bias ? Parameter(Initializer.fanIn(inputs)([outputs])) : nil
     }
@@ -27,6 +35,7 @@ public final class Embedding: Module, Layer {
 
     /// A table of `count` vectors of the given size, normal with the given deviation.
     public init(_ count: Int, _ size: Int, deviation: Double = 1) {
+        require(count > 0 && size > 0, "Embedding", "\(count) vectors of size \(size); at least one of each is needed")
         weight = Parameter(Initializer.normal(deviation: deviation)([count, size]))
     }
 

@@ -34,15 +34,24 @@ public final class BatchNorm: Module, Layer {
     public let runningMean: Buffer
     /// The running unbiased variance, `[channels]`.
     public let runningVariance: Buffer
-    private let momentum: Double
+    /// How many batches the running moments were made of, an `int64` scalar.
+    public let batchCount: Buffer
+    private let momentum: Double?
     private let epsilon: Double
 
-    /// Normalises the given number of channels; `momentum` is the share of a new batch in the running moments.
-    public init(_ channels: Int, epsilon: Double = 1e-5, momentum: Double = 0.1) {
+    /// Normalises the given number of channels.
+    ///
+    /// - Parameters:
+    ///   - channels: The second extent of inputs.
+    ///   - epsilon: What is added to variances.
+    ///   - momentum: The share of a new batch in the running moments; nil makes them the mean over all batches.
+    public init(_ channels: Int, epsilon: Double = 1e-5, momentum: Double? = 0.1) {
+        require(channels > 0, "BatchNorm", "\(channels) channels; at least one is needed")
         weight = Parameter(.ones([channels]))
         bias = Parameter(.zeros([channels]))
         runningMean = Buffer(.zeros([channels]))
         runningVariance = Buffer(.ones([channels]))
+        batchCount = Buffer(Tensor(scalar: 0, dtype: .int64))
         self.momentum = momentum
         self.epsilon = epsilon
     }
@@ -51,6 +60,7 @@ public final class BatchNorm: Module, Layer {
     public override var namedParts: [(name: String, part: Any)] {
         [
             ("weight", weight), ("bias", bias), ("running_mean", runningMean), ("running_var", runningVariance),
+            ("num_batches_tracked", batchCount),
         ]
     }
 
@@ -63,10 +73,12 @@ public final class BatchNorm: Module, Layer {
             ).result
         }
         let (result, mean, variance) = input.batchNorm(weight: weight.value, bias: bias.value, epsilon: epsilon)
+        let batches = batchCount.value.item + 1
+        let share = momentum ?? 1 / batches
         let count = Double(input.elementCount / input.shape[1])
-        runningMean.value = runningMean.value * (1 - momentum) + mean * momentum
-        runningVariance.value =
-            runningVariance.value * (1 - momentum) + variance * (momentum * count / (count - 1))
+        runningMean.value = runningMean.value * (1 - share) + mean * share
+        runningVariance.value = runningVariance.value * (1 - share) + variance * (share * count / (count - 1))
+        batchCount.value = Tensor(scalar: batches, dtype: .int64)
         return result
     }
 }
@@ -77,7 +89,7 @@ public final class Dropout: Module, Layer {
 
     /// Drops each element with the given probability.
     public init(_ probability: Double = 0.5) {
-        precondition(probability >= 0 && probability < 1, "a dropout probability is in 0 ..< 1")
+        require(probability >= 0 && probability < 1, "Dropout", "a probability of \(probability); it is in 0 ..< 1")
         self.probability = probability
     }
 

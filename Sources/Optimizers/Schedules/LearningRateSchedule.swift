@@ -1,3 +1,5 @@
+import Tensors
+
 /// A learning rate over time: a pure function of how often it was stepped.
 ///
 /// Nothing is remembered but the count, so a resumed run continues exactly.
@@ -13,7 +15,7 @@ public struct StepSchedule: LearningRateSchedule, Sendable {
 
     /// A staircase.
     public init(every size: Int, gamma: Double = 0.1) {
-        precondition(size > 0, "a staircase needs steps of at least one")
+        require(size > 0, "StepSchedule", "a decay every \(size) steps")
         self.size = size
         self.gamma = gamma
     }
@@ -56,7 +58,7 @@ public struct CosineSchedule: LearningRateSchedule, Sendable {
 
     /// A warm-up of `warmUp` steps within `total` steps; afterwards the factor stays at `floor`.
     public init(total: Int, warmUp: Int = 0, floor: Double = 0) {
-        precondition(total > 0 && warmUp >= 0, "a cosine schedule needs a positive length")
+        require(total > 0 && warmUp >= 0, "CosineSchedule", "a warm-up of \(warmUp) steps within \(total) steps")
         self.total = total
         self.warmUp = warmUp
         self.floor = floor

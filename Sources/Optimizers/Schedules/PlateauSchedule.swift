@@ -55,7 +55,8 @@ public final class PlateauSchedule {
 
     private func isBetter(_ value: Double) -> Bool {
         guard let best = state.best else { return !value.isNaN }
-        let margin = abs(best) * threshold
+        // Infinity less a share of itself is not a number, and nothing would be better than it.
+        let margin = best.isFinite ? abs(best) * threshold : 0
         return mode == .min ? value < best - margin : value > best + margin
     }
 }
