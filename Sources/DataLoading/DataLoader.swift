@@ -96,6 +96,9 @@ public final class BatchIterator<Batch: DataBatch> {
             }
     }
 
+    /// An iterator that is dropped in the middle of an epoch takes its thread along.
+    deinit { prefetcher?.cancel() }
+
     private static func load(
         _ index: Int, _ sampler: DistributedSampler, _ read: ([Int]) throws -> Batch
     ) throws -> IndexedBatch<Batch> {

@@ -10,12 +10,10 @@ final class Prefetcher<Value: Sendable>: @unchecked Sendable {
 
     /// Starts producing the values of a range.
     init(range: Range<Int>, depth: Int, produce: @escaping @Sendable (Int) throws -> Value) {
-        let feed = Feed(self)
-        let thread = Thread {
+        let thread = Thread { [self] in
             for index in range {
                 let result = Result { try produce(index) }
-                // The iterator may be gone: then so is the need.
-                guard let owner = feed.owner, owner.put(result, depth: depth) else { return }
+                guard put(result, depth: depth) else { return }
                 if case .failure = result { return }
             }
         }
@@ -24,20 +22,11 @@ final class Prefetcher<Value: Sendable>: @unchecked Sendable {
         thread.start()
     }
 
-    /// Lets the thread reach the prefetcher without keeping it alive.
-    private final class Feed: @unchecked Sendable {  // `owner` is weak: the runtime guards it
-        weak var owner: Prefetcher?
-        init(_ owner: Prefetcher) { self.owner = owner }
-    }
-
     /// Waits for room, and stores a value; false when nobody wants it any more.
     private func put(_ result: Result<Value, any Error>, depth: Int) -> Bool {
         condition.lock()
         defer { condition.unlock() }
-        while ready.count >= depth && !isCancelled {
-            // Wakes up now and then, so that a dropped iterator is noticed.
-            _ = condition.wait(until: Date(timeIntervalSinceNow: 0.5))
-        }
+        while ready.count >= depth && !isCancelled { condition.wait() }
         if isCancelled { return false }
         ready.append(result)
         condition.broadcast()
@@ -54,7 +43,7 @@ final class Prefetcher<Value: Sendable>: @unchecked Sendable {
         return try result.get()
     }
 
-    /// Stops the thread at its next value.
+    /// Stops the thread at its next value; until then, or its last value, it keeps this object alive.
     func cancel() {
         condition.lock()
         isCancelled = true
