@@ -19,7 +19,7 @@ final class DataParallelStrategy: Strategy {
     func prepare(_ module: Module) throws {
         reducer?.detach()
         let named = module.namedParameters
-        try ParameterAgreement.check(named.map { ($0.name, $0.parameter.shape, $0.parameter.dtype) }, on: lane)
+        try ParameterAgreement.check(named, on: lane)
         arenas = ParameterArena.arenas(for: named.map(\.parameter))
         try ParameterAgreement.broadcast(arenas, on: lane)
         try synchronizeBuffers(module)
