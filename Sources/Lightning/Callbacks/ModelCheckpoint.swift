@@ -79,10 +79,10 @@ public final class ModelCheckpoint: Callback {
         case .optimizerStep:
             guard let everySteps, trainer.progress.step % everySteps == 0 else { return }
             try saveLast(trainer, module)
-        case .validation: if monitor != nil { try saveScored(trainer) }
+        case .validation: if monitor != nil { try saveScored(trainer, moment) }
         case .epoch:
             guard everyEpochs > 0, trainer.progress.epoch % everyEpochs == 0 else { return }
-            try saveScored(trainer)
+            try saveScored(trainer, moment)
         }
     }
 
@@ -96,10 +96,11 @@ public final class ModelCheckpoint: Callback {
         return directory + "/last.h5"
     }
 
-    private func saveScored(_ trainer: Trainer) throws {
+    private func saveScored(_ trainer: Trainer, _ moment: MetricsMoment) throws {
         guard let directory else { return }
-        let score = try monitor.map { try scored($0, trainer) }
-        if topCount != 0, trainer.progress.step != lastStepSaved, isAmongTop(score) {
+        let score = try monitor.flatMap { try scored($0, trainer, moment) }
+        let hasScore = monitor == nil || score != nil
+        if hasScore, topCount != 0, trainer.progress.step != lastStepSaved, isAmongTop(score) {
             lastStepSaved = trainer.progress.step
             try saveTop(score, trainer, directory)
         }
@@ -110,12 +111,8 @@ public final class ModelCheckpoint: Callback {
         if trainer.isGlobalZero { try index.write(in: directory) }
     }
 
-    private func scored(_ monitor: String, _ trainer: Trainer) throws -> Double {
-        guard let value = trainer.callbackMetrics[monitor] else {
-            throw TrainingError(
-                "ModelCheckpoint monitors '\(monitor)', which was not logged; there are: \(trainer.callbackMetrics.keys.sorted().joined(separator: ", "))"
-            )
-        }
+    private func scored(_ monitor: String, _ trainer: Trainer, _ moment: MetricsMoment) throws -> Double? {
+        guard let value = try trainer.monitored(monitor, by: "ModelCheckpoint", moment) else { return nil }
         // Not a number is the worst score there is.
         return value.isNaN ? (mode == .min ? .infinity : -.infinity) : value
     }

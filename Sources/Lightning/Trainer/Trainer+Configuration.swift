@@ -23,7 +23,8 @@ extension Trainer {
         public var limitPredictBatches = BatchLimit.all
         /// Validates after every so many epochs; 0 never.
         public var validateEveryEpochs = 1
-        /// Validates after every so many batches within an epoch, instead of after epochs.
+        /// Validates after every so many batches within an epoch, instead of after epochs; when gradients are accumulated,
+        /// at the end of the window that batch is in.
         public var validateEveryBatches: Int?
         /// Validation batches that try the code out before training.
         public var sanityValidationBatches = 2

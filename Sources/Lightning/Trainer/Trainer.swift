@@ -48,6 +48,8 @@ public final class Trainer {
     public internal(set) var samplesPerSecond: Double?
 
     var logging = Logging()
+    /// Whether the present fit has validated; true too when it never will.
+    var hasValidated = true
     var schedules: [ScheduleState] = []
     /// A checkpoint whose state is handed out while the run is set up.
     var resuming: Checkpoint?
@@ -158,6 +160,19 @@ public final class Trainer {
         guard isGlobalZero else { return }
         for case let bar as ProgressBar in callbacks { return bar.printAbove(text) }
         Swift.print(text)
+    }
+
+    /// A monitored metric when a callback may look at it: it became final since it was last looked at, and is the same
+    /// on all ranks. Nil at other times, such as in an epoch without a validation.
+    ///
+    /// - Throws: ``TrainingError`` at the end of an epoch when there never was such a metric, with the names that are.
+    func monitored(_ name: String, by user: String, _ moment: MetricsMoment) throws -> Double? {
+        if logging.fresh.contains(name) { return callbackMetrics[name] }
+        guard moment != .epoch || callbackMetrics[name] != nil || !hasValidated else {
+            let names = callbackMetrics.keys.sorted().joined(separator: ", ")
+            throw TrainingError("\(user) monitors '\(name)', which was not logged; there are: \(names)")
+        }
+        return nil
     }
 
     // MARK: - The run directory
