@@ -1,4 +1,3 @@
-import Foundation
 import NN
 import Tensors
 
@@ -86,11 +85,11 @@ public final class EarlyStopping: Callback {
 
     /// Best value and patience used.
     public override func saveState() throws -> String? {
-        String(decoding: try JSONEncoder().encode(state), as: UTF8.self)
+        try JSON.encode(state)
     }
 
     /// Goes on counting where the checkpoint was made.
     public override func loadState(_ state: String) throws {
-        self.state = try JSONDecoder().decode(State.self, from: Data(state.utf8))
+        self.state = try JSON.decode(State.self, from: state)
     }
 }

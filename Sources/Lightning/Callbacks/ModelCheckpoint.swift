@@ -170,14 +170,12 @@ public final class ModelCheckpoint: Callback {
 
     /// The kept files and their scores.
     public override func saveState() throws -> String? {
-        String(
-            decoding: try JSONEncoder().encode(
-                State(index: index, directory: directory, lastStepSaved: lastStepSaved)), as: UTF8.self)
+        try JSON.encode(State(index: index, directory: directory, lastStepSaved: lastStepSaved))
     }
 
     /// The kept files, when they are in this run's directory; a new run begins its own list.
     public override func loadState(_ state: String) throws {
-        let saved = try JSONDecoder().decode(State.self, from: Data(state.utf8))
+        let saved = try JSON.decode(State.self, from: state)
         lastStepSaved = saved.lastStepSaved
         if saved.directory == givenDirectory, givenDirectory != nil { index = saved.index }
     }

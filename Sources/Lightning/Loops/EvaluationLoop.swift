@@ -88,6 +88,7 @@ struct EvaluationLoop<Batch: DataBatch> {
         try hooks.batchStart(batch, index)
         let batch = try trainer.transfer(batch, to: module)
         try step(batch, index)
+        trainer.logging.evaluation.hasBatches = true
         try hooks.batchEnd(batch, index)
     }
 

@@ -95,6 +95,7 @@ struct TrainingLoop<M: TrainingModule> {
         }
 
         // Backward. Gradients are sums weighted by samples, over micro-batches and ranks, divided once.
+        if loss != nil { trainer.logging.training.hasBatches = true }
         let samples = loss == nil ? 0 : batch?.sampleCount ?? 0
         window.samples += samples
         let isWeighted = trainer.worldSize > 1 || accumulation > 1

@@ -45,12 +45,9 @@ extension Trainer {
     }
 
     private func gatherMetrics() throws -> [[MetricStore.Entry]] {
-        var own = Checkpoint()
-        try own.set("entries", logging.training.entries)
-        return try strategy.gather(own.values["entries"] ?? "[]", tag: "metrics for a checkpoint").map { text in
-            var checkpoint = Checkpoint()
-            checkpoint.values["entries"] = text
-            return try checkpoint.get("entries") ?? []
+        let own = try JSON.encode(logging.training.entries)
+        return try strategy.gather(own, tag: "metrics for a checkpoint").map {
+            try JSON.decode([MetricStore.Entry].self, from: $0)
         }
     }
 

@@ -53,7 +53,7 @@ extension Trainer {
             let configured = try module.configureOptimizers()
             optimizer = configured.optimizer
             schedules = configured.schedules.map(ScheduleState.init)
-            logging = Logging(isEnabled: !configuration.barebones)
+            logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
             if let resuming { try restoreTraining(from: resuming, configured.optimizer) } else { progress = .init() }
             applySchedules()
             // Made after everything that can be wrong with the request, so that a refused run leaves no directory.
