@@ -68,6 +68,7 @@ public final class ModelCheckpoint: Callback {
         }
         let directory = try givenDirectory ?? trainer.runDirectory() + "/checkpoints"
         self.directory = directory
+        if trainer.resuming == nil { (index, lastStepSaved) = (CheckpointIndex(), -1) }
         guard trainer.isGlobalZero else { return }
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         AtomicHDF5Writer.removeStaleFiles(in: directory)
@@ -137,6 +138,7 @@ public final class ModelCheckpoint: Callback {
         index.kept = kept  // before saving, so that the file knows of itself
         try trainer.saveCheckpoint(directory + "/" + entry.file)
         guard trainer.isGlobalZero else { return }
+        try index.write(in: directory)  // before removing, so that it never names a file that is gone
         for old in surplus where old.file != entry.file { unlink(directory + "/" + old.file) }
     }
 

@@ -60,6 +60,9 @@ extension Trainer {
         /// The defaults.
         public init() {}
 
+        /// Whether checkpoint callbacks are heard at all.
+        var savesCheckpoints: Bool { fastDevRun == 0 && !barebones }
+
         /// What gradients are held to.
         var clipping: GradientClipping? {
             gradientClipNorm.map(GradientClipping.norm) ?? gradientClipValue.map(GradientClipping.value)

@@ -47,6 +47,9 @@ public final class Trainer {
     /// Samples per second of the last fit, validation included; nil before one.
     public internal(set) var samplesPerSecond: Double?
 
+    /// The file of the last checkpoint that was loaded.
+    public internal(set) var loadedCheckpoint: String?
+
     var logging = Logging()
     /// Whether the present fit has validated; true too when it never will.
     var hasValidated = true
@@ -116,7 +119,7 @@ public final class Trainer {
             callbacks.append(ProgressBar())
         }
         let hasCheckpoints = callbacks.contains { $0 is ModelCheckpoint }
-        if configuration.fastDevRun > 0 || configuration.barebones {
+        if !configuration.savesCheckpoints {
             callbacks.removeAll { $0 is ModelCheckpoint }
         } else if configuration.enableCheckpointing, !hasCheckpoints {
             callbacks.append(ModelCheckpoint())
