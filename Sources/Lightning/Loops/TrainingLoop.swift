@@ -210,6 +210,7 @@ struct TrainingLoop<M: TrainingModule> {
     // MARK: - The end of an epoch, and of training
 
     private func endEpoch(isComplete: Bool) throws {
+        Watchdog.phase = TrainingPhase("the end of", epoch: trainer.progress.epoch)
         trainer.logging.scope = .trainingEpoch
         trainer.logging.batchSize = 1
         try trainer.call({ try $0.onTrainEpochEnd(trainer, module) }, { try module.onTrainEpochEnd() })

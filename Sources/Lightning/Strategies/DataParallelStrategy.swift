@@ -31,8 +31,11 @@ final class DataParallelStrategy: Strategy {
         reducer?.begin(payload: [Double(control.samples), control.stops ? 1 : 0, Double(control.signal), 0, 0, 0, 0, 0])
     }
 
+    private(set) var reductionCount = 0
+
     func finishStep() throws -> StepControl {
         guard let reducer else { return control }
+        reductionCount += 1
         var all = StepControl()
         for payload in try reducer.finish() {
             all.samples += Int(payload[0])

@@ -57,7 +57,9 @@ extension Trainer {
         if let interruption = error as? Interrupted {
             World.endInAgreement(status: interruption.exitStatus)
         } else if worldSize > 1 {
-            // Many mistakes are every rank's: rank 0 says it, and ends the job before the others speak.
+            // Many mistakes are every rank's: rank 0 says it, and ends the job before the others speak. The launcher
+            // ends them by a signal, which must work at once.
+            SignalWatch.remove()
             if !isGlobalZero, !(error is CollectiveMismatch) { Thread.sleep(forTimeInterval: 1) }
             JobFailure.end(error, topology: strategy.topology)
         }
