@@ -23,7 +23,8 @@ extension Trainer {
         public var limitPredictBatches = BatchLimit.all
         /// Validates after every so many epochs; 0 never.
         public var validateEveryEpochs = 1
-        /// Validates after every so many batches within an epoch, instead of after epochs.
+        /// Validates after every so many batches within an epoch, instead of after epochs; when gradients are accumulated,
+        /// at the end of the window that batch is in.
         public var validateEveryBatches: Int?
         /// Validates after every so many optimizer steps, counted over all epochs, instead of after epochs.
         public var validateEverySteps: Int?
@@ -60,6 +61,9 @@ extension Trainer {
 
         /// The defaults.
         public init() {}
+
+        /// Whether checkpoint callbacks are heard at all.
+        var savesCheckpoints: Bool { fastDevRun == 0 && !barebones }
 
         /// What gradients are held to.
         var clipping: GradientClipping? {
