@@ -15,13 +15,20 @@
 
 // A row's end that does not fill a vector is done as one vector with idle lanes: ten scalar exponentials are slow, and ten
 // classes common. In a row of at least CK_LANES columns it is the last CK_LANES columns, whose first lanes have had their
-// turn; a shorter row is copied.
+// turn; a shorter row is gathered, its idle lanes from its first column.
+
+/// A row of fewer than CK_LANES columns. Not through a copy on the stack: loading what was just stored in parts stalls.
+CK_INLINE void N(load_short)(int64_t n, const T *x, N(lanes) *v) {
+    const int32_t count = (int32_t)n;
+#pragma clang loop unroll(full)
+    for (int j = 0; j < CK_LANES; j++) (*v)[j] = x[j < count ? j : 0];
+}
 
 /// The largest element, x[0] if that is NaN; other NaNs are left for the caller's arithmetic to find.
 CK_INLINE T N(peak)(int64_t n, const T *x) {
     N(lanes) best = x[0], v = x[0];
     if (n < CK_LANES) {
-        memcpy(&v, x, (size_t)n * sizeof(T));
+        N(load_short)(n, x, &v);
         best = v > best ? v : best;
     } else {
         for (int64_t i = 0; i + CK_LANES <= n; i += CK_LANES) {
@@ -50,12 +57,11 @@ CK_INLINE T N(exponential_sum)(int64_t n, T scale, T peak, const T *x, T *y) {
         if (y) memcpy(y + i, &v, sizeof v);
     }
     if (n < CK_LANES) {
-        v = peak;
-        memcpy(&v, x, (size_t)n * sizeof(T));
+        N(load_short)(n, x, &v);
         v = scale * (v - peak);
         N(exp_lanes)(&v);
         sum = number < (T)n ? v : zero;
-        if (y) memcpy(y, &v, (size_t)n * sizeof(T));
+        if (y) for (int64_t j = 0; j < n; j++) y[j] = v[j];
     } else if (i < n) {
         N(lanes) done = zero;
         if (y) memcpy(&done, y + n - CK_LANES, sizeof done);

@@ -123,6 +123,25 @@ struct EngineTests {
         #expect(loss.item == 8)
     }
 
+    @Test func gradientsOnTheirWayAreNotDisturbed() {
+        // The sum hands one tensor to both its inputs; the first gets more before the second is looked at.
+        let p = parameter([1, 2]), q = parameter([3, 4])
+        let first = p.value * 2, second = q.value * 2
+        let more = first * 3
+        let seed = Tensor([1, 10] as [Double])
+        (Tensor.concatenate([(first + second).sum().reshaped(to: [1]), more.sum().reshaped(to: [1])]))
+            .backward(gradient: seed)
+        #expect(q.gradient?.doubles == [2, 2])
+        #expect(p.gradient?.doubles == [62, 62])
+        #expect(seed.doubles == [1, 10])
+        // The caller's gradient stays the caller's.
+        p.clearGradient()
+        let doubled = p.value * 2
+        (doubled + doubled.squared() + doubled).backward(gradient: seed)
+        #expect(seed.doubles == [1, 10])
+        #expect(p.gradient?.doubles == [12, 200])
+    }
+
     @Test func aMissingGradientDoesNotHoldUpOthers() {
         // Comparison masks and labels sit between values with gradients.
         let p = parameter([1, -2, 3])
