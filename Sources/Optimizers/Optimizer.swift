@@ -148,7 +148,9 @@ open class Optimizer {
         let states = parameterStates()
         for parameter in parameters {
             let saved = states[ObjectIdentifier(parameter)] ?? ParameterState()
-            for (name, slot) in zip(slotNames, saved.slots) { state["\(parameter.name)/\(name)"] = slot }
+            if saved.step > 0 {
+                for (name, slot) in zip(slotNames, saved.slots) { state["\(parameter.name)/\(name)"] = slot }
+            }
             state["\(parameter.name)/step"] = Tensor([Int64(saved.step)])
         }
         return state
