@@ -178,15 +178,12 @@ struct DataLoaderTests {
         let loader = DataLoader(Numbers(1000), batchSize: 1, prefetchCount: 2)
         let sampler = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: Shard())
         for _ in 0..<300 { _ = try loader.batches(of: sampler).next() }
-        #expect(waitUntil { prefetchThreads() < 100 }, "\(prefetchThreads()) threads")
+        // Other tests run beside this one, with threads of their own, but not hundreds.
+        #expect(waitUntil { threadCount() < 150 }, "\(threadCount()) threads")
     }
 
-    private func prefetchThreads() -> Int {
-        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
-        return tasks.count { task in
-            (try? String(contentsOfFile: "/proc/self/task/\(task)/comm", encoding: .utf8))?.hasPrefix("prefetch")
-                ?? false
-        }
+    private func threadCount() -> Int {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task"))?.count ?? .max
     }
 
     @Test(.timeLimit(.minutes(1))) func oneReaderAtATime() throws {

@@ -149,18 +149,19 @@ struct OptimizerStateTests {
     }
 
     /// Parameters may move to an arena, or to another one, between steps.
-    @Test(arguments: ["adam", "sgd.nesterov"]) func movingToAnArena(name: String) throws {
+    @Test(arguments: ["adam", "sgd.nesterov"], [0, 3])
+    func movingToAnArena(name: String, start: Int) throws {
         let make = try #require(GoldenOptimizer.all[name]).make
         let (still, moving) = (try Model(), try Model())
         let (a, b) = (make(still.golden), make(moving.golden))
         var arenas: [ParameterArena] = []
         for step in 0..<12 {
-            if step == 3 { arenas += ParameterArena.arenas(for: moving.parameters) }
+            if step == start { arenas += ParameterArena.arenas(for: moving.parameters) }
             if step == 6 { arenas.append(ParameterArena(moving.parameters.reversed(), dtype: .float32)) }
             if step == 9 { arenas.append(ParameterArena([moving.matrix, moving.number], dtype: .float32)) }
             try still.train(with: a, steps: step..<(step + 1))
             try moving.train(with: b, steps: step..<(step + 1))
-            expectSameValues(still, moving, "\(name), step \(step)")
+            expectSameValues(still, moving, "\(name), step \(step), in an arena from step \(start)")
         }
         #expect(arenas.count == 3)
     }
