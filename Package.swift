@@ -57,11 +57,20 @@ let package = Package(
             swiftSettings: safe),
         .executableTarget(
             name: "lightning", dependencies: ["ExampleModules"], path: "Sources/lightning-cli", swiftSettings: strict),
-        .executableTarget(name: "lightning-bench", dependencies: ["Lightning"], swiftSettings: strict),
+        .executableTarget(
+            name: "lightning-bench",
+            dependencies: ["Lightning", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
         .executableTarget(name: "mpi-selftest", dependencies: ["MPI", "DataParallel"], swiftSettings: strict),
+        .executableTarget(
+            name: "trainer-selftest", dependencies: ["Lightning", "DataParallel", "Checkpoints", "TrainerFixtures"],
+            swiftSettings: strict),
 
         // Tests.
         .target(name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "TrainerFixtures", dependencies: ["Lightning", "Checkpoints"], path: "Tests/TrainerFixtures",
+            swiftSettings: strict),
         .testTarget(
             name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], resources: [.copy("Golden")],
             swiftSettings: strict),
@@ -78,6 +87,8 @@ let package = Package(
         .testTarget(
             name: "DataParallelTests", dependencies: ["DataParallel", "MPI", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "LightningTests", dependencies: ["Lightning", "ExampleModules", "TestSupport"], swiftSettings: strict),
+            name: "LightningTests",
+            dependencies: ["Lightning", "Checkpoints", "ExampleModules", "TestSupport", "TrainerFixtures"],
+            swiftSettings: strict),
     ]
 )

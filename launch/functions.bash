@@ -68,6 +68,11 @@ allow_mpi_as_root() {
 run_ranks() {
     local ranks=$1 hostfile=$2
     shift 2
+    # Under mpirun the program cannot see whether its output is read by a person.
+    if [[ -t 1 ]]; then
+        export LIGHTNING_TERMINAL=1 COLUMNS
+        COLUMNS=$(tput cols 2>/dev/null || echo 100)
+    fi
     local -a flags=() own=()
     read -r -a own <<<"${MPIRUN_FLAGS:-}"
     if [[ $ranks -eq 1 && -z $hostfile && ${#own[@]} -eq 0 ]]; then

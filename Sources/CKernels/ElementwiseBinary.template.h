@@ -63,7 +63,15 @@ CK_CLONES static void N(compare)(ck_compare_op op, int64_t n, const T *a, int64_
 #undef CK_LOOP
 
 CK_CLONES static void N(select)(int64_t n, const uint8_t *mask, const T *a, int64_t sa, const T *b, int64_t sb, T *out) {
-    for (int64_t i = 0; i < n; i++) out[i] = mask[i] ? a[i * sa] : b[i * sb];
+    // The load of the side not taken is harmless, and without it the loop would have branches.
+    if (sa == 1 && sb == 1) {
+        for (int64_t i = 0; i < n; i++) {
+            const T u = a[i], v = b[i];
+            out[i] = mask[i] ? u : v;
+        }
+    } else {
+        for (int64_t i = 0; i < n; i++) out[i] = mask[i] ? a[i * sa] : b[i * sb];
+    }
 }
 
 CK_CLONES static void N(affine)(int64_t n, const T *x, T scale, T shift, T *y) {

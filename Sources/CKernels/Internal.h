@@ -56,6 +56,80 @@ CK_INLINE float exp_f32(float x) {
 }
 CK_INLINE double exp_f64(double x) { return exp(x); }
 
+/// The lanes of Note [Lanes] as one value, which the compiler keeps in as many registers as the CPU needs for it. Handed
+/// around by pointer: how a vector is passed by value depends on the CPU.
+typedef float lanes_f32 __attribute__((ext_vector_type(CK_LANES)));
+typedef float lanes8_f32 __attribute__((ext_vector_type(8)));
+typedef float lanes4_f32 __attribute__((ext_vector_type(4)));
+typedef float lanes2_f32 __attribute__((ext_vector_type(2)));
+typedef int32_t integer_lanes __attribute__((ext_vector_type(CK_LANES)));
+typedef double lanes_f64 __attribute__((ext_vector_type(CK_LANES)));
+typedef double lanes8_f64 __attribute__((ext_vector_type(8)));
+typedef double lanes4_f64 __attribute__((ext_vector_type(4)));
+typedef double lanes2_f64 __attribute__((ext_vector_type(2)));
+
+/// exp_f32 of each lane, in place; for x ≤ 88, as after a peak was subtracted.
+CK_INLINE void exp_lanes_f32(lanes_f32 *v) {
+    const lanes_f32 x = *v, lowest = -87.33f;
+    const lanes_f32 clamped = x < lowest ? lowest : x;
+    const lanes_f32 n = __builtin_elementwise_rint(clamped * 1.44269504088896341f);
+    lanes_f32 r = clamped - n * 0.693359375f;
+    r = r - n * -2.12194440e-4f;
+    lanes_f32 p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    const lanes_f32 y = p * r * r + r + 1.0f;
+    // A NaN has no integer to convert to, and is in y already.
+    const lanes_f32 whole = n == n ? n : (lanes_f32)0.0f;
+    const integer_lanes power = (__builtin_convertvector(whole, integer_lanes) + 127) << 23;
+    const lanes_f32 result = y * (lanes_f32)power;
+    *v = x < lowest ? (lanes_f32)0.0f : result;
+}
+CK_INLINE void exp_lanes_f64(lanes_f64 *v) {
+    for (int j = 0; j < CK_LANES; j++) (*v)[j] = exp((*v)[j]);
+}
+
+/// log, Cephes' polynomial on [√½, √2) times a power of 2: relative error below 1e-7, −∞ at 0, NaN below.
+CK_INLINE float log_f32(float x) {
+    // Subnormal numbers are scaled up, so that their exponent is where it is looked for.
+    const int subnormal = x < 1.17549435e-38f;
+    union {
+        float f;
+        int32_t i;
+    } bits = {.f = subnormal ? x * 8388608.0f : x};
+    // The exponent that leaves a mantissa in [√½, √2).
+    const int32_t shifted = bits.i - 0x3F3504F3;
+    const float exponent = (float)((shifted >> 23) - (subnormal ? 23 : 0));
+    bits.i = (shifted & 0x007FFFFF) + 0x3F3504F3;
+    const float r = bits.f - 1.0f, z = r * r;
+    float p = 7.0376836292e-2f;
+    p = p * r - 1.1514610310e-1f;
+    p = p * r + 1.1676998740e-1f;
+    p = p * r - 1.2420140846e-1f;
+    p = p * r + 1.4249322787e-1f;
+    p = p * r - 1.6668057665e-1f;
+    p = p * r + 2.0000714765e-1f;
+    p = p * r - 2.4999993993e-1f;
+    p = p * r + 3.3333331174e-1f;
+    float y = p * r * z + exponent * -2.12194440e-4f;
+    y = y - 0.5f * z + r + exponent * 0.693359375f;
+    y = x == 0 ? -(float)INFINITY : y;
+    y = x < 0 ? (float)NAN : y;
+    // Infinity and NaN are their own logarithms.
+    return x - x != 0 ? (x < 0 ? (float)NAN : x) : y;
+}
+CK_INLINE double log_f64(double x) { return log(x); }
+
+/// log(1 + x) for 0 ≤ x ≤ 1: what rounding 1 + x lost is added back to first order.
+CK_INLINE float log1p_f32(float x) {
+    const float u = 1.0f + x;
+    return log_f32(u) + (x - (u - 1.0f)) / u;
+}
+CK_INLINE double log1p_f64(double x) { return log1p(x); }
+
 /// tanh: a polynomial near 0 (Cephes), through exp elsewhere.
 CK_INLINE float tanh_f32(float x) {
     float a = x < 0 ? -x : x, z = x * x;
@@ -99,10 +173,6 @@ CK_INLINE double normal_cdf_f64(double x, double *e) {
 // The elementwise form does not set errno, which would keep loops scalar.
 #define sqrt_f32 __builtin_elementwise_sqrt
 #define sqrt_f64 __builtin_elementwise_sqrt
-#define log_f32 logf
-#define log_f64 log
-#define log1p_f32 log1pf
-#define log1p_f64 log1p
 #define sin_f32 sinf
 #define sin_f64 sin
 #define cos_f32 cosf

@@ -21,31 +21,29 @@ CK_INLINE double N(row_sum)(int64_t n, const T *restrict x) {
     return total;
 }
 
-/// The largest element; a NaN anywhere is left for the caller's arithmetic to find.
-CK_INLINE T N(row_max)(int64_t n, const T *restrict x) {
-    T lane[CK_LANES];
-    for (int j = 0; j < CK_LANES; j++) lane[j] = x[0];
-    int64_t i = 0;
-    for (; i + CK_LANES <= n; i += CK_LANES)
-        for (int j = 0; j < CK_LANES; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
-    for (int j = 0; i + j < n; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
-    T best = lane[0];
-    for (int j = 1; j < CK_LANES; j++) best = lane[j] > best ? lane[j] : best;
-    return best;
-}
-
-CK_INLINE T N(row_extreme)(ck_reduce_op op, int64_t n, const T *x) {
-    T best = x[0];
-    for (int64_t c = 0; c < n; c++) {
-        if (x[c] != x[c]) return x[c];  // NaN wins, as in PyTorch
-        if (op == CK_MAX ? x[c] > best : x[c] < best) best = x[c];
+/// The largest or smallest element, by lanes; a NaN wins, as in PyTorch, and stays: nothing is larger or smaller than it.
+#define CK_EXTREME(name, better)                                                                        \
+    CK_INLINE T N(name)(int64_t n, const T *restrict x) {                                               \
+        T lane[CK_LANES];                                                                               \
+        for (int j = 0; j < CK_LANES; j++) lane[j] = x[0];                                              \
+        int64_t i = 0;                                                                                  \
+        for (; i + CK_LANES <= n; i += CK_LANES)                                                        \
+            for (int j = 0; j < CK_LANES; j++) {                                                        \
+                const T v = x[i + j];                                                                   \
+                lane[j] = ((v better lane[j]) | (v != v)) ? v : lane[j];                                \
+            }                                                                                           \
+        for (; i < n; i++) lane[0] = ((x[i] better lane[0]) | (x[i] != x[i])) ? x[i] : lane[0];         \
+        T best = lane[0];                                                                               \
+        for (int j = 1; j < CK_LANES; j++) best = ((lane[j] better best) | (lane[j] != lane[j])) ? lane[j] : best; \
+        return best;                                                                                    \
     }
-    return best;
-}
+CK_EXTREME(row_max, >)
+CK_EXTREME(row_min, <)
+#undef CK_EXTREME
 
 CK_CLONES static void N(reduce_rows)(ck_reduce_op op, int64_t rows, int64_t columns, const T *x, T *out) {
     for (int64_t r = 0; r < rows; r++, x += columns)
-        out[r] = op == CK_SUM ? (T)N(row_sum)(columns, x) : N(row_extreme)(op, columns, x);
+        out[r] = op == CK_SUM ? (T)N(row_sum)(columns, x) : op == CK_MAX ? N(row_max)(columns, x) : N(row_min)(columns, x);
 }
 
 CK_CLONES static void N(sum_columns)(int64_t rows, int64_t columns, const T *restrict x, T *restrict out) {
@@ -54,14 +52,14 @@ CK_CLONES static void N(sum_columns)(int64_t rows, int64_t columns, const T *res
         for (int64_t c = 0; c < columns; c++) out[c] += x[c];
 }
 
+/// Where the extreme is: first what it is, then its first place. A NaN wins, as in the extremes themselves.
 CK_CLONES static void N(arg_rows)(int32_t minimum, int64_t rows, int64_t columns, const T *x, int64_t *out) {
     for (int64_t r = 0; r < rows; r++, x += columns) {
-        int64_t best = 0;
-        for (int64_t c = 1; c < columns; c++)
-            // A NaN wins, the first of several, as in the extremes themselves.
-            if (minimum ? x[c] < x[best] : x[c] > x[best]) best = c;
-            else if (x[c] != x[c] && x[best] == x[best]) best = c;
-        out[r] = best;
+        const T best = minimum ? N(row_min)(columns, x) : N(row_max)(columns, x);
+        int64_t c = 0;
+        if (best == best) while (x[c] != best) c++;
+        else while (x[c] == x[c]) c++;
+        out[r] = c;
     }
 }
 

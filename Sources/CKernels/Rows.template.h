@@ -13,25 +13,68 @@
         result = lane[0];                                                                    \
     }
 
+// A row's end that does not fill a vector is done as one vector with idle lanes: ten scalar exponentials are slow, and ten
+// classes common. In a row of at least CK_LANES columns it is the last CK_LANES columns, whose first lanes have had their
+// turn; a shorter row is copied.
+
+/// The largest element, x[0] if that is NaN; other NaNs are left for the caller's arithmetic to find.
 CK_INLINE T N(peak)(int64_t n, const T *x) {
-    T lane[CK_LANES];
-    for (int j = 0; j < CK_LANES; j++) lane[j] = x[0];
+    N(lanes) best = x[0], v = x[0];
+    if (n < CK_LANES) {
+        memcpy(&v, x, (size_t)n * sizeof(T));
+        best = v > best ? v : best;
+    } else {
+        for (int64_t i = 0; i + CK_LANES <= n; i += CK_LANES) {
+            memcpy(&v, x + i, sizeof v);
+            best = v > best ? v : best;
+        }
+        memcpy(&v, x + n - CK_LANES, sizeof v);
+        best = v > best ? v : best;
+    }
+    const N(lanes8) eight = best.lo > best.hi ? best.lo : best.hi;
+    const N(lanes4) four = eight.lo > eight.hi ? eight.lo : eight.hi;
+    const N(lanes2) two = four.lo > four.hi ? four.lo : four.hi;
+    return two.lo > two.hi ? two.lo : two.hi;
+}
+
+/// The sum of exp(scale · (x − peak)), by lanes; the exponentials are stored in `y` unless it is null, also in place.
+CK_INLINE T N(exponential_sum)(int64_t n, T scale, T peak, const T *x, T *y) {
+    const N(lanes) number = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, zero = (T)0;
+    N(lanes) sum = zero, v;
     int64_t i = 0;
-    for (; i + CK_LANES <= n; i += CK_LANES)
-        for (int j = 0; j < CK_LANES; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
-    for (int j = 0; i + j < n; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
-    T best = lane[0];
-    for (int j = 1; j < CK_LANES; j++) best = lane[j] > best ? lane[j] : best;
-    return best;
+    for (; i + CK_LANES <= n; i += CK_LANES) {
+        memcpy(&v, x + i, sizeof v);
+        v = scale * (v - peak);
+        N(exp_lanes)(&v);
+        sum += v;
+        if (y) memcpy(y + i, &v, sizeof v);
+    }
+    if (n < CK_LANES) {
+        v = peak;
+        memcpy(&v, x, (size_t)n * sizeof(T));
+        v = scale * (v - peak);
+        N(exp_lanes)(&v);
+        sum = number < (T)n ? v : zero;
+        if (y) memcpy(y, &v, (size_t)n * sizeof(T));
+    } else if (i < n) {
+        N(lanes) done = zero;
+        if (y) memcpy(&done, y + n - CK_LANES, sizeof done);
+        memcpy(&v, x + n - CK_LANES, sizeof v);
+        v = scale * (v - peak);
+        N(exp_lanes)(&v);
+        const T first = (T)(CK_LANES - (n - i));
+        sum += number < first ? zero : v;
+        done = number < first ? done : v;
+        if (y) memcpy(y + n - CK_LANES, &done, sizeof done);
+    }
+    const N(lanes8) eight = sum.lo + sum.hi;
+    const N(lanes4) four = eight.lo + eight.hi;
+    const N(lanes2) two = four.lo + four.hi;
+    return two.lo + two.hi;
 }
 
 CK_INLINE void N(softmax_row)(int64_t n, T scale, const T *x, T *y) {
-    const T peak = N(peak)(n, x);
-    N(CK_INDEPENDENT)
-    for (int64_t i = 0; i < n; i++) y[i] = N(exp)(scale * (x[i] - peak));
-    T sum;
-    CK_LANE_SUM(sum, n, y[i])
-    const T inverse = (T)1 / sum;
+    const T inverse = (T)1 / N(exponential_sum)(n, scale, N(peak)(n, x), x, y);
     for (int64_t i = 0; i < n; i++) y[i] *= inverse;
 }
 
@@ -42,8 +85,7 @@ CK_CLONES static void N(softmax_rows)(int32_t logarithm, int64_t rows, int64_t c
             continue;
         }
         const T peak = N(peak)(columns, x);
-        T sum;
-        CK_LANE_SUM(sum, columns, N(exp)(x[i] - peak))
+        const T sum = N(exponential_sum)(columns, (T)1, peak, x, NULL);
         // Not x − (peak + log sum): large logits would swallow the logarithm.
         const T logarithm_of_sum = N(log)(sum);
         CK_INDEPENDENT
@@ -81,9 +123,7 @@ CK_CLONES static void N(cross_entropy)(int64_t rows, int64_t columns, const T *x
                                        T smoothing, T *peaks, T *log_sums, T *loss) {
     for (int64_t r = 0; r < rows; r++, x += columns) {
         const T peak = N(peak)(columns, x);
-        T sum;
-        CK_LANE_SUM(sum, columns, N(exp)(x[i] - peak))
-        const T log_sum = N(log)(sum);
+        const T log_sum = N(log)(N(exponential_sum)(columns, (T)1, peak, x, NULL));
         peaks[r] = peak;
         log_sums[r] = log_sum;
         if (labels[r] == ignored) {

@@ -1,25 +1,59 @@
 // Gathering a strided view into contiguous memory, and rows of a table by index.
 #include "Internal.h"
 
+// Elements of a side of the squares in which a transposed block is copied: a cache line of floats.
+#define CK_TILE 16
+
+/// Steps an index over all dimensions but two, and the place of the source and destination with it; 0 at the end.
+CK_INLINE int next_block(int32_t rank, int32_t skipped, const int64_t *shape, const int64_t *strides, const int64_t *dense,
+                         int64_t *index, int64_t *from, int64_t *to) {
+    for (int32_t d = rank - 2; d >= 0; d--) {
+        if (d == skipped) continue;
+        *from += strides[d];
+        *to += dense[d];
+        if (++index[d] < shape[d]) return 1;
+        *from -= strides[d] * shape[d];
+        *to -= dense[d] * shape[d];
+        index[d] = 0;
+    }
+    return 0;
+}
+
+// Two ways. Where neighbours of the result lie far apart in the source, but the neighbours of the source are a dimension of
+// their own (a transpose), squares of that dimension and the last: each cache line is read and written once, whole.
+// Otherwise row by row.
 #define CK_GATHER(name, E)                                                                                      \
     CK_CLONES static void name(int32_t rank, const int64_t *shape, const int64_t *strides, const E *x, E *y) {   \
-        int64_t index[16] = {0};                                                                                \
+        int64_t index[16] = {0}, dense[16], from = 0, to = 0;                                                   \
         const int64_t inner = shape[rank - 1], step = strides[rank - 1];                                        \
-        int64_t rows = 1;                                                                                       \
-        for (int32_t d = 0; d < rank - 1; d++) rows *= shape[d];                                                \
-        const E *row = x;                                                                                       \
-        for (int64_t r = 0; r < rows; r++) {                                                                    \
-            if (step == 1) memcpy(y, row, (size_t)inner * sizeof(E));                                           \
-            else if (step == 0) for (int64_t i = 0; i < inner; i++) y[i] = row[0];                              \
-            else for (int64_t i = 0; i < inner; i++) y[i] = row[i * step];                                      \
-            y += inner;                                                                                         \
-            for (int32_t d = rank - 2; d >= 0; d--) {                                                           \
-                row += strides[d];                                                                              \
-                if (++index[d] < shape[d]) break;                                                               \
-                row -= strides[d] * shape[d];                                                                   \
-                index[d] = 0;                                                                                   \
-            }                                                                                                   \
+        dense[rank - 1] = 1;                                                                                    \
+        int32_t across = -1;                                                                                    \
+        for (int32_t d = rank - 2; d >= 0; d--) {                                                               \
+            dense[d] = dense[d + 1] * shape[d + 1];                                                             \
+            if (strides[d] == 1 && step > 1 && across < 0) across = d;                                          \
         }                                                                                                       \
+        do {                                                                                                    \
+            const E *source = x + from;                                                                         \
+            E *target = y + to;                                                                                 \
+            if (across >= 0) {                                                                                  \
+                const int64_t rows = shape[across], apart = dense[across];                                      \
+                for (int64_t r = 0; r < rows; r += CK_TILE)                                                     \
+                    for (int64_t c = 0; c < inner; c += CK_TILE) {                                              \
+                        const int64_t height = rows - r < CK_TILE ? rows - r : CK_TILE;                         \
+                        const int64_t width = inner - c < CK_TILE ? inner - c : CK_TILE;                        \
+                        E tile[CK_TILE][CK_TILE];                                                               \
+                        for (int64_t j = 0; j < width; j++)                                                     \
+                            memcpy(tile[j], source + (c + j) * step + r, (size_t)height * sizeof(E));           \
+                        for (int64_t i = 0; i < height; i++) {                                                  \
+                            E *line = target + (r + i) * apart + c;                                             \
+                            if (width == CK_TILE) for (int j = 0; j < CK_TILE; j++) line[j] = tile[j][i];       \
+                            else for (int64_t j = 0; j < width; j++) line[j] = tile[j][i];                      \
+                        }                                                                                       \
+                    }                                                                                           \
+            } else if (step == 1) memcpy(target, source, (size_t)inner * sizeof(E));                            \
+            else if (step == 0) for (int64_t i = 0; i < inner; i++) target[i] = source[0];                      \
+            else for (int64_t i = 0; i < inner; i++) target[i] = source[i * step];                              \
+        } while (next_block(rank, across, shape, strides, dense, index, &from, &to));                           \
     }
 CK_GATHER(gather_1, uint8_t)
 CK_GATHER(gather_4, uint32_t)

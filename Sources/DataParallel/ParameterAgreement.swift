@@ -9,14 +9,16 @@ public struct ModelMismatch: Error, Sendable, CustomStringConvertible {
 
 /// Makes sure that all ranks train the same model, and that it starts from rank 0's values.
 public enum ParameterAgreement {
-    /// Compares names, shapes and types of all parameters over the ranks.
+    /// Compares names, shapes, types and frozenness of all parameters over the ranks.
     ///
     /// Collective.
     /// - Throws: ``ModelMismatch`` on every rank, naming the first parameter that differs.
-    public static func check(_ parameters: [(name: String, shape: Shape, dtype: DType)], on lane: CommunicationLane) throws {
-        let words = parameters.map { "\($0.name) \($0.dtype) \($0.shape)" }
-        let hash = stableHash(words.joined(separator: "\n"))
+    public static func check(_ parameters: [(name: String, parameter: Parameter)], on lane: CommunicationLane) throws {
+        let words = parameters.map { name, parameter in
+            "\(name) \(parameter.dtype) \(parameter.shape)\(parameter.requiresGradient ? "" : " frozen")"
+        }
         let text = words.joined(separator: "\n")
+        let hash = stableHash(text)
         let request = CollectiveRequest(.allGather, "names and shapes of the model's parameters")
         let lists: [String]? = try lane.performAgreed(request) { lane, _ in
             let hashes = try lane.communicator.allGather([hash]).map { $0[0] }

@@ -40,17 +40,21 @@ public protocol TensorScalar: Sendable, BitwiseCopyable {
 }
 
 extension Float: TensorScalar {
+    /// The element type of tensors of this scalar.
     public static var dtype: DType { .float32 }
 }
 
 extension Double: TensorScalar {
+    /// The element type of tensors of this scalar.
     public static var dtype: DType { .float64 }
 }
 
 extension Int64: TensorScalar {
+    /// The element type of tensors of this scalar.
     public static var dtype: DType { .int64 }
 }
 
 extension UInt8: TensorScalar {
+    /// The element type of tensors of this scalar.
     public static var dtype: DType { .uint8 }
 }

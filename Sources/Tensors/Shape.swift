@@ -134,7 +134,16 @@ extension Shape: CustomStringConvertible {
 
 extension Shape: Codable {
     /// Decodes a shape from a list of extents.
-    public init(from decoder: any Decoder) throws { self.init(try [Int](from: decoder)) }
+    ///
+    /// - Throws: `DecodingError` when the list is no shape: too many extents, or negative ones.
+    public init(from decoder: any Decoder) throws {
+        let extents = try [Int](from: decoder)
+        guard extents.count <= Self.maximumRank, extents.allSatisfy({ $0 >= 0 }) else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "\(extents) is not the shape of a tensor"))
+        }
+        self.init(extents)
+    }
 
     /// Encodes the shape as a list of extents.
     public func encode(to encoder: any Encoder) throws { try Array(self).encode(to: encoder) }

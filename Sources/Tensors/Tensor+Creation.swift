@@ -21,7 +21,8 @@ extension Tensor {
     public init(bytes: UnsafeRawBufferPointer, shape: Shape, dtype: DType) {
         require(
             bytes.count == shape.elementCount * dtype.byteCount, "Tensor",
-            "shape \(shape) of \(dtype) needs \(shape.elementCount * dtype.byteCount) bytes, but \(bytes.count) were given")
+            "shape \(shape) of \(dtype) needs \(shape.elementCount * dtype.byteCount) bytes, but \(bytes.count) were given"
+        )
         self.init(uninitialized: shape, dtype: dtype)
         if let base = bytes.baseAddress { freshPointer.copyMemory(from: base, byteCount: bytes.count) }
     }

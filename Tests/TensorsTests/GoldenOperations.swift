@@ -23,13 +23,17 @@ private let close = 4e-7
 /// Sums of products, and chains of several roundings.
 private let chained = 1e-6
 
-private func map(_ tolerance: Double = exact, gradients: Double? = nil, _ function: @escaping @Sendable (Tensor) -> Tensor)
+private func map(
+    _ tolerance: Double = exact, gradients: Double? = nil, _ function: @escaping @Sendable (Tensor) -> Tensor
+)
     -> GoldenOperation
 {
     GoldenOperation(tolerance, gradients: gradients) { [function($0[0])] }
 }
 
-private func pair(_ tolerance: Double = exact, _ function: @escaping @Sendable (Tensor, Tensor) -> Tensor) -> GoldenOperation {
+private func pair(_ tolerance: Double = exact, _ function: @escaping @Sendable (Tensor, Tensor) -> Tensor)
+    -> GoldenOperation
+{
     GoldenOperation(tolerance, gradients: chained) { [function($0[0], $0[1])] }
 }
 

@@ -62,7 +62,8 @@ public func expectSameBits(
     }
     guard let different else { return }
     let element = different / actual.dtype.byteCount
-    record("element \(element) is \(actual.doubles[element]), not \(expected.doubles[element])", comment(), sourceLocation)
+    record(
+        "element \(element) is \(actual.doubles[element]), not \(expected.doubles[element])", comment(), sourceLocation)
 }
 
 private func record(_ message: String, _ comment: String, _ location: SourceLocation) {

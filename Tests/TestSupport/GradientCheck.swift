@@ -1,7 +1,9 @@
 import Tensors
 import Testing
 
-/// Fixed weights for the elements of a result, so that its gradient is that of a number. Exact in `float32`.
+/// Fixed weights for the elements of a result, so that its gradient is that of a number.
+///
+/// Exact in `float32`.
 public func fixedWeights(_ shape: Shape, dtype: DType) -> Tensor {
     Tensor((0..<shape.elementCount).map { Double(($0 * 37 + 11) % 61 - 30) / 32 }, shape: shape).converted(to: dtype)
 }

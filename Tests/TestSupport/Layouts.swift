@@ -48,8 +48,9 @@ public let smallShapes: [Shape] = [
     [], [1], [5], [19], [1, 1], [3, 1], [1, 4], [2, 3], [4, 17], [2, 1, 3], [1, 3, 1], [3, 2, 5], [2, 3, 1, 4],
 ]
 
-/// Numbers in random order, the same in every run: evenly spaced between −2 and 2, so that no two are near each other or
-/// near 0, where some derivatives jump. Numbers of odd and even seeds are apart from each other too.
+/// Numbers evenly spaced between −2 and 2 in random order, the same in every run.
+///
+/// No two are near each other or near 0, where some derivatives jump; those of odd and even seeds are apart too.
 public func sampleValues(_ shape: Shape, dtype: DType = .float64, seed: UInt64 = 0) -> Tensor {
     var stream = RandomStream(seed: seed, purpose: .user, step: UInt64(shape.elementCount))
     let count = shape.elementCount

@@ -111,7 +111,7 @@ open class Callback {
         dataLoaderIndex: Int
     ) throws {}
 
-    /// Metrics are final and the same on all ranks, and progress is at a place to resume from: the moment to monitor
+    /// Metrics are final, those of an optimizer step apart, and the same on all ranks, and progress is at a place to resume from: the moment to monitor
     /// and to save.
     open func onMetricsReady(_ trainer: Trainer, _ module: LightningModule, _ moment: MetricsMoment) throws {}
 

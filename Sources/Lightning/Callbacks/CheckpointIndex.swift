@@ -20,12 +20,10 @@ struct CheckpointIndex: Codable, Sendable, Equatable {
 
     static func read(in directory: String) -> CheckpointIndex? {
         guard let data = FileManager.default.contents(atPath: directory + "/index.json") else { return nil }
-        return try? JSONDecoder().decode(CheckpointIndex.self, from: data)
+        return try? JSON.decode(CheckpointIndex.self, from: String(decoding: data, as: UTF8.self))
     }
 
     func write(in directory: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try encoder.encode(self).write(to: URL(fileURLWithPath: directory + "/index.json"), options: .atomic)
+        try JSON.pretty(self).write(to: URL(fileURLWithPath: directory + "/index.json"), options: .atomic)
     }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import NN
 import Tensors
 
@@ -27,7 +26,7 @@ public final class EarlyStopping: Callback {
     /// Stops after `patience` checks without an improvement by more than `minimumChange`.
     ///
     /// - Parameters:
-    ///   - monitor: The metric; it is looked at after each validation, or after each epoch when training metrics.
+    ///   - monitor: The metric; it is looked at after each validation if that logs it, else after each epoch.
     ///   - mode: Whether smaller or larger is better.
     ///   - patience: Checks without improvement that are borne.
     ///   - minimumChange: What counts as an improvement.
@@ -60,11 +59,7 @@ public final class EarlyStopping: Callback {
     /// Looks at the metric.
     public override func onMetricsReady(_ trainer: Trainer, _ module: LightningModule, _ moment: MetricsMoment) throws {
         guard moment != .optimizerStep, trainer.stopReason == nil else { return }
-        guard let value = trainer.callbackMetrics[monitor] else {
-            throw TrainingError(
-                "EarlyStopping monitors '\(monitor)', which was not logged; there are: \(trainer.callbackMetrics.keys.sorted().joined(separator: ", "))"
-            )
-        }
+        guard let value = try trainer.monitored(monitor, by: "EarlyStopping", moment) else { return }
         if let reason = reasonToStop(value) {
             state.stoppedEpoch = trainer.currentEpoch
             trainer.requestStop("EarlyStopping: \(reason)")
@@ -90,11 +85,11 @@ public final class EarlyStopping: Callback {
 
     /// Best value and patience used.
     public override func saveState() throws -> String? {
-        String(decoding: try JSONEncoder().encode(state), as: UTF8.self)
+        try JSON.encode(state)
     }
 
     /// Goes on counting where the checkpoint was made.
     public override func loadState(_ state: String) throws {
-        self.state = try JSONDecoder().decode(State.self, from: Data(state.utf8))
+        self.state = try JSON.decode(State.self, from: state)
     }
 }

@@ -68,6 +68,7 @@ public final class ModelCheckpoint: Callback {
         }
         let directory = try givenDirectory ?? trainer.runDirectory() + "/checkpoints"
         self.directory = directory
+        if trainer.resuming == nil { (index, lastStepSaved) = (CheckpointIndex(), -1) }
         guard trainer.isGlobalZero else { return }
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         AtomicHDF5Writer.removeStaleFiles(in: directory)
@@ -79,10 +80,10 @@ public final class ModelCheckpoint: Callback {
         case .optimizerStep:
             guard let everySteps, trainer.progress.step % everySteps == 0 else { return }
             try saveLast(trainer, module)
-        case .validation: if monitor != nil { try saveScored(trainer) }
+        case .validation: if monitor != nil { try saveScored(trainer, moment) }
         case .epoch:
             guard everyEpochs > 0, trainer.progress.epoch % everyEpochs == 0 else { return }
-            try saveScored(trainer)
+            try saveScored(trainer, moment)
         }
     }
 
@@ -96,10 +97,11 @@ public final class ModelCheckpoint: Callback {
         return directory + "/last.h5"
     }
 
-    private func saveScored(_ trainer: Trainer) throws {
+    private func saveScored(_ trainer: Trainer, _ moment: MetricsMoment) throws {
         guard let directory else { return }
-        let score = try monitor.map { try scored($0, trainer) }
-        if topCount != 0, trainer.progress.step != lastStepSaved, isAmongTop(score) {
+        let score = try monitor.flatMap { try scored($0, trainer, moment) }
+        let hasScore = monitor == nil || score != nil
+        if hasScore, topCount != 0, trainer.progress.step != lastStepSaved, isAmongTop(score) {
             lastStepSaved = trainer.progress.step
             try saveTop(score, trainer, directory)
         }
@@ -110,12 +112,8 @@ public final class ModelCheckpoint: Callback {
         if trainer.isGlobalZero { try index.write(in: directory) }
     }
 
-    private func scored(_ monitor: String, _ trainer: Trainer) throws -> Double {
-        guard let value = trainer.callbackMetrics[monitor] else {
-            throw TrainingError(
-                "ModelCheckpoint monitors '\(monitor)', which was not logged; there are: \(trainer.callbackMetrics.keys.sorted().joined(separator: ", "))"
-            )
-        }
+    private func scored(_ monitor: String, _ trainer: Trainer, _ moment: MetricsMoment) throws -> Double? {
+        guard let value = try trainer.monitored(monitor, by: "ModelCheckpoint", moment) else { return nil }
         // Not a number is the worst score there is.
         return value.isNaN ? (mode == .min ? .infinity : -.infinity) : value
     }
@@ -140,6 +138,7 @@ public final class ModelCheckpoint: Callback {
         index.kept = kept  // before saving, so that the file knows of itself
         try trainer.saveCheckpoint(directory + "/" + entry.file)
         guard trainer.isGlobalZero else { return }
+        try index.write(in: directory)  // before removing, so that it never names a file that is gone
         for old in surplus where old.file != entry.file { unlink(directory + "/" + old.file) }
     }
 
@@ -173,14 +172,12 @@ public final class ModelCheckpoint: Callback {
 
     /// The kept files and their scores.
     public override func saveState() throws -> String? {
-        String(
-            decoding: try JSONEncoder().encode(
-                State(index: index, directory: directory, lastStepSaved: lastStepSaved)), as: UTF8.self)
+        try JSON.encode(State(index: index, directory: directory, lastStepSaved: lastStepSaved))
     }
 
     /// The kept files, when they are in this run's directory; a new run begins its own list.
     public override func loadState(_ state: String) throws {
-        let saved = try JSONDecoder().decode(State.self, from: Data(state.utf8))
+        let saved = try JSON.decode(State.self, from: state)
         lastStepSaved = saved.lastStepSaved
         if saved.directory == givenDirectory, givenDirectory != nil { index = saved.index }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import MPI
 import NN
 import Tensors
 
@@ -134,11 +135,15 @@ private final class ProgressOutput {
         interval = isTerminal ? 0.1 : plainInterval
     }
 
-    /// Under `mpirun` standard output is a pipe even on a terminal; the launch script says so in LIGHTNING_TERMINAL.
+    /// Under `mpirun` a rank cannot know: Open MPI gives it a terminal of its own even when the output goes to a file.
+    /// There it is plain, unless the launch script, which knows, says otherwise in LIGHTNING_TERMINAL.
     static var standardOutputIsTerminal: Bool {
         if let said = ProcessInfo.processInfo.environment["LIGHTNING_TERMINAL"] { return said == "1" }
-        return isatty(STDOUT_FILENO) == 1
+        return !MPIEnvironment.launch.isLaunched && isatty(STDOUT_FILENO) == 1
     }
+
+    /// The columns of the terminal, from COLUMNS when that is said.
+    private let columns = ProcessInfo.processInfo.environment["COLUMNS"].flatMap(Int.init) ?? 100
 
     func progress(_ stage: String, position: Int, total: Int, _ text: String) {
         let share = total > 0 ? Double(position) / Double(total) : 0
@@ -146,7 +151,8 @@ private final class ProgressOutput {
         guard isTerminal else { return write("\(stage): \(counts) \(text)\n") }
         let width = 24, filled = Int(share * Double(width))
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-        write("\r\u{1B}[K\(stage) \(bar) \(counts) \(text)")
+        // A line that is longer than the terminal would not be overwritten.
+        write("\r\u{1B}[K" + "\(stage) \(bar) \(counts) \(text)".prefix(columns - 1))
         isLineOpen = true
     }
 
@@ -160,5 +166,5 @@ private final class ProgressOutput {
         isLineOpen = false
     }
 
-    private func write(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+    private func write(_ text: String) { StandardOutput.write(text) }
 }

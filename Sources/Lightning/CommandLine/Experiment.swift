@@ -96,7 +96,7 @@ public struct Experiment {
                     try trainer.writePredictions(rows)
                 }
             }
-            let used = request.action == .fit ? trainer.checkpointCallback?.bestPath : request.checkpoint ?? "best"
+            let used = request.action == .fit ? trainer.checkpointCallback?.bestPath : trainer.loadedCheckpoint
             return RunOutcome(trainer: trainer, checkpoint: used)
         }
     }

@@ -34,7 +34,7 @@ public enum LightningCommandLine {
         let arguments = RunArguments.parseOrExit()
         do {
             let outcome = try run(arguments, experiments)
-            if arguments.json, outcome.trainer.isGlobalZero { Swift.print(try JSONReport.text(outcome)) }
+            if arguments.json, outcome.trainer.isGlobalZero { StandardOutput.write(try JSONReport.text(outcome) + "\n") }
             exit(0)
         } catch let interrupted as Interrupted {
             if rank == 0 { report("\(interrupted)") }

@@ -29,12 +29,15 @@ struct EvaluationLoop<Batch: DataBatch> {
     }
 
     /// Evaluates, and returns the logged metrics over all samples of all ranks.
+    ///
+    /// - Parameters:
+    ///   - limit: How much of the data is read.
+    ///   - most: Batches that are enough.
     @discardableResult
-    func run(limit: BatchLimit) throws -> [String: Double] {
+    func run(limit: BatchLimit, atMost most: Int = .max) throws -> [String: Double] {
         let loader = try loader()
-        let sampler = try loader.sampler(
-            shuffledByDefault: false, seed: trainer.configuration.seed, epoch: 0, shard: trainer.shard)
-        let count = try limit.count(of: sampler.batchCount, what: "trainer.limit…Batches")
+        let sampler = try sampler(of: loader)
+        let count = try min(most, self.count(sampler, limit))
         guard count > 0 else { return [:] }
         trainer.evaluationBatchCount = count
         trainer.logging.evaluation.reset()
@@ -65,12 +68,27 @@ struct EvaluationLoop<Batch: DataBatch> {
         return results
     }
 
+    /// Finds out whether the limit makes sense, before an epoch of training is spent.
+    func check(limit: BatchLimit) throws { _ = try count(sampler(of: loader()), limit) }
+
+    private func sampler(of loader: DataLoader<Batch>) throws -> DistributedSampler {
+        try loader.sampler(
+            shuffledByDefault: false, seed: trainer.configuration.seed, epoch: 0, shard: trainer.shard)
+    }
+
+    private func count(_ sampler: DistributedSampler, _ limit: BatchLimit) throws -> Int {
+        let flag = kind == .test ? "limitTestBatches" : "limitValidationBatches"
+        return try limit.count(of: sampler.batchCount, what: "trainer.\(flag)")
+    }
+
     private func runBatch(_ batch: Batch, _ index: Int, _ hooks: EvaluationHooks) throws {
         Watchdog.phase = TrainingPhase(kind.rawValue, epoch: trainer.progress.epoch, batch: index)
+        RandomContext.current.begin(step: index, shard: trainer.globalRank)
         trainer.logging.batchSize = batch.sampleCount
         try hooks.batchStart(batch, index)
         let batch = try trainer.transfer(batch, to: module)
         try step(batch, index)
+        trainer.logging.evaluation.hasBatches = true
         try hooks.batchEnd(batch, index)
     }
 

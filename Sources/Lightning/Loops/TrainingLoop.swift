@@ -1,4 +1,5 @@
 import DataParallel
+import Foundation
 import MPI
 import NN
 import Optimizers
@@ -37,12 +38,13 @@ struct TrainingLoop<M: TrainingModule> {
         let batches = loader.batches(of: sampler, from: trainer.progress.batchInEpoch, limit: count)
         var window = Window()
         var mustStop = false
-        while !mustStop, let next = try batches.next() {
-            let control = try runBatch(next, &window, isLast: next.index == count - 1)
-            if isValidationDue(afterBatch: next.index, of: count) { try validate() }
-            if let control {
+        while true {
+            if trainer.progress.awaitsValidation { mustStop = try validate() || mustStop }
+            guard !mustStop, let next = try read(batches) else { break }
+            if let control = try runBatch(next, &window, isLast: next.index == count - 1) {
                 if control.signal != 0 { try interrupt(control.signal) }
                 mustStop = try trainer.stopsNow(control)
+                if mustStop, trainer.progress.batchInEpoch < count, validatesInFit { trainer.progress.awaitValidation() }
             }
         }
         try endEpoch(isComplete: trainer.progress.batchInEpoch >= count)
@@ -51,7 +53,14 @@ struct TrainingLoop<M: TrainingModule> {
     /// What the micro-batches of an accumulation window have gathered.
     private struct Window {
         var samples = 0
-        var isEmpty = true
+        var batches = 0
+    }
+
+    /// The next batch; what goes wrong in reading it is reported as that batch's.
+    private func read(_ batches: BatchIterator<M.Batch>) throws -> IndexedBatch<M.Batch>? {
+        let progress = trainer.progress
+        Watchdog.phase = TrainingPhase("reading training data", epoch: progress.epoch, batch: progress.batchInEpoch)
+        return try batches.next()
     }
 
     /// One batch: forward, backward and, at the end of an accumulation window, the optimizer step.
@@ -78,14 +87,15 @@ struct TrainingLoop<M: TrainingModule> {
         let loss = try batch.flatMap { try step($0, index) }
 
         // Clear gradients.
-        if window.isEmpty {
+        window.batches += 1
+        if window.batches == 1 {
             try trainer.call(
                 { try $0.onBeforeZeroGrad(trainer, module, optimizer) }, { try module.onBeforeZeroGrad(optimizer) })
             try module.optimizerZeroGrad(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
-            window.isEmpty = false
         }
 
         // Backward. Gradients are sums weighted by samples, over micro-batches and ranks, divided once.
+        if loss != nil { trainer.logging.training.hasBatches = true }
         let samples = loss == nil ? 0 : batch?.sampleCount ?? 0
         window.samples += samples
         let isWeighted = trainer.worldSize > 1 || accumulation > 1
@@ -100,10 +110,14 @@ struct TrainingLoop<M: TrainingModule> {
         if let control, isWeighted, control.samples > 0 {
             trainer.strategy.scaleGradients(by: 1 / Double(control.samples))
         }
-        if loss != nil { try trainer.call({ try $0.onAfterBackward(trainer, module) }, { try module.onAfterBackward() }) }
-
-        // Update parameters. When all ranks skipped there is nothing to update by.
+        // When all ranks skipped there is nothing to update by. Otherwise even a rank without samples holds the gradients
+        // of all now, and what is done to them must be done on every rank.
         let steps = (control?.samples ?? 0) > 0
+        if loss != nil || steps {
+            try trainer.call({ try $0.onAfterBackward(trainer, module) }, { try module.onAfterBackward() })
+        }
+
+        // Update parameters.
         if steps {
             try trainer.call(
                 { try $0.onBeforeOptimizerStep(trainer, module, optimizer) },
@@ -117,6 +131,9 @@ struct TrainingLoop<M: TrainingModule> {
         if steps {
             trainer.progress.advanceStep()
             try trainer.advanceSchedules(.step)
+        }
+        if endsWindow, isValidationDue(afterBatches: window.batches, upTo: index, isLast, steps) {
+            trainer.progress.awaitValidation()
         }
         if endsWindow { window = Window() }
 
@@ -157,27 +174,44 @@ struct TrainingLoop<M: TrainingModule> {
 
     // MARK: - Validation
 
-    private func isValidationDue(afterBatch index: Int, of count: Int) -> Bool {
-        guard validation != nil else { return false }
-        if let interval = trainer.configuration.validateEveryBatches { return (index + 1) % interval == 0 }
-        let every = trainer.configuration.validateEveryEpochs
-        return index == count - 1 && every > 0 && (trainer.progress.epoch + 1) % every == 0
+    /// Whether the fit validates at all.
+    var validatesInFit: Bool {
+        let flags = trainer.configuration
+        return validation != nil && (flags.validateEverySteps ?? flags.validateEveryBatches ?? flags.validateEveryEpochs) > 0
     }
 
-    private func validate() throws {
-        guard let validation else { return }
+    /// Whether a validation falls due in the window of batches that ends with `index`.
+    private func isValidationDue(afterBatches count: Int, upTo index: Int, _ isLast: Bool, _ steps: Bool) -> Bool {
+        guard validatesInFit else { return false }
+        let flags = trainer.configuration
+        if let interval = flags.validateEverySteps { return steps && trainer.progress.step % interval == 0 }
+        if let interval = flags.validateEveryBatches { return (index + 1) / interval > (index + 1 - count) / interval }
+        return isLast && (trainer.progress.epoch + 1) % flags.validateEveryEpochs == 0
+    }
+
+    /// Validates.
+    ///
+    /// - Returns: Whether training ends here.
+    private func validate() throws -> Bool {
+        trainer.progress.validated()
+        guard let validation else { return false }  // resumed without the validation that was due
         try validation.run(limit: trainer.configuration.limitValidationBatches)
+        trainer.hasValidated = true
         try trainer.advanceSchedules(.validation)
         trainer.logging.scope = .trainingEpoch
         // At the end of an epoch, callbacks look at its metrics when those of training are final too.
-        if trainer.progress.batchInEpoch < trainer.trainBatchCount {
-            for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .validation) }
-        }
+        guard trainer.progress.batchInEpoch < trainer.trainBatchCount else { return false }
+        for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .validation) }
+        trainer.logging.fresh.removeAll()
+        let control = try trainer.agree(on: "the end of a validation")
+        if control.signal != 0 { try interrupt(control.signal) }
+        return try trainer.stopsNow(control)
     }
 
     // MARK: - The end of an epoch, and of training
 
     private func endEpoch(isComplete: Bool) throws {
+        Watchdog.phase = TrainingPhase("the end of", epoch: trainer.progress.epoch)
         trainer.logging.scope = .trainingEpoch
         trainer.logging.batchSize = 1
         try trainer.call({ try $0.onTrainEpochEnd(trainer, module) }, { try module.onTrainEpochEnd() })
@@ -189,6 +223,7 @@ struct TrainingLoop<M: TrainingModule> {
             try trainer.advanceSchedules(.epoch)
         }
         for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .epoch) }
+        trainer.logging.fresh.removeAll()
         let control = try trainer.agree(on: "the end of an epoch")
         if control.signal != 0 { try interrupt(control.signal) }
         if try trainer.stopsNow(control) { trainer.requestStop("another rank asked to stop") }
@@ -228,9 +263,11 @@ extension Trainer {
     /// Exchanges stops and signals outside of an optimizer step.
     func agree(on occasion: String) throws -> StepControl {
         let own = stepControl(samples: 0)
-        let sums = try strategy.sum([own.stops ? 1 : 0, own.signal == 0 ? 0 : 1, Double(own.signal)], tag: occasion)
-        return StepControl(
-            samples: 0, stops: sums[0] > 0, signal: sums[1] > 0 ? Int32(sums[2] / sums[1]) : 0)
+        let signals = [SIGINT, SIGTERM]
+        let sums = try strategy.sum(
+            [own.stops ? 1 : 0] + signals.map { own.signal == $0 ? 1 : 0 }, tag: occasion)
+        let signal = signals.indices.last { sums[$0 + 1] > 0 }.map { signals[$0] }
+        return StepControl(samples: 0, stops: sums[0] > 0, signal: signal ?? 0)
     }
 
     /// Whether training ends here, after what the ranks agreed on.

@@ -10,6 +10,8 @@ public struct TrainingProgress: Codable, Sendable, Equatable {
     public private(set) var step = 0
     /// Samples seen by all ranks in all epochs.
     public private(set) var samples = 0
+    /// Whether a validation is due before the next batch; a run resumed here begins with it.
+    public private(set) var awaitsValidation = false
 
     /// The beginning.
     public init() {}
@@ -21,6 +23,10 @@ public struct TrainingProgress: Codable, Sendable, Equatable {
     }
 
     mutating func advanceStep() { step += 1 }
+
+    mutating func awaitValidation() { awaitsValidation = true }
+
+    mutating func validated() { awaitsValidation = false }
 
     mutating func advanceEpoch() {
         epoch += 1

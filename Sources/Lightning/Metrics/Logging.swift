@@ -22,6 +22,10 @@ struct Logging {
     var evaluation = MetricStore()
     /// The newest value of everything logged, by name.
     var callbackMetrics: [String: Double] = [:]
+    /// The metrics that became final, and with it the same on all ranks, since callbacks last looked.
+    ///
+    /// Decisions that all ranks must take alike are taken from these alone.
+    var fresh: Set<String> = []
     /// What the progress bar shows, in order of first appearance.
     var progressBarMetrics: [(name: String, value: Double)] = []
     /// Whether values are taken at all; false when the trainer measures bare speed.
@@ -65,7 +69,12 @@ struct Logging {
     /// Takes note of finished epoch values, and returns those for the loggers.
     mutating func finish(_ entries: [MetricStore.Entry]) -> [(name: String, value: Double)] {
         var forLoggers: [(String, Double)] = []
-        for entry in entries where entry.onEpoch {
+        for entry in entries {
+            fresh.formUnion([entry.name, entry.onEpoch ? entry.epochName : entry.stepName])
+            guard entry.onEpoch else {
+                callbackMetrics[entry.name] = entry.last  // each rank had its own until now; this is rank 0's
+                continue
+            }
             let value = entry.value
             callbackMetrics[entry.name] = value
             if entry.onStep { callbackMetrics[entry.epochName] = value }

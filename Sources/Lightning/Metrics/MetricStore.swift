@@ -1,5 +1,3 @@
-import Foundation
-
 /// How values of one metric become one.
 public enum MetricReduction: String, Sendable, Codable, CaseIterable {
     /// The mean over samples.
@@ -58,7 +56,15 @@ struct MetricStore {
         }
     }
 
+    /// What ranks tell each other.
+    private struct Share: Codable {
+        var hasBatches: Bool
+        var entries: [Entry]
+    }
+
     private(set) var entries: [Entry] = []
+    /// Whether this rank had a batch to log values of.
+    var hasBatches = false
     private var places: [String: Int] = [:]
 
     var isEmpty: Bool { entries.isEmpty }
@@ -77,6 +83,7 @@ struct MetricStore {
 
     /// Forgets all values.
     mutating func reset() {
+        hasBatches = false
         entries.removeAll(keepingCapacity: true)
         places.removeAll(keepingCapacity: true)
     }
@@ -92,42 +99,31 @@ struct MetricStore {
 
     /// The values of all ranks together, the same on every rank.
     ///
-    /// Collective. A rank that logged nothing at all (it had no samples) does not count as lacking a key.
+    /// Collective. A rank without batches, which can only log what does not come from batches, lacks nothing.
     /// - Throws: ``TrainingError`` on every rank when a key was logged on some ranks only.
     func reduced(over strategy: any Strategy, tag: String) throws -> [Entry] {
         guard strategy.worldSize > 1 else { return entries }
-        let encoder = JSONEncoder()
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        let decoder = JSONDecoder()
-        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        let own = String(decoding: try encoder.encode(entries), as: UTF8.self)
-        let ranks = try strategy.gather(own, tag: tag).map { try decoder.decode([Entry].self, from: Data($0.utf8)) }
+        let own = try JSON.encode(Share(hasBatches: hasBatches, entries: entries))
+        let ranks = try strategy.gather(own, tag: tag).map { try JSON.decode(Share.self, from: $0) }
         try MetricStore.checkKeys(ranks, tag)
-        guard var merged = ranks.first(where: { !$0.isEmpty })?.map(MetricStore.emptied) else { return [] }
-        for rank in ranks {
-            var places: [String: Entry] = [:]
-            for entry in rank { places[entry.name] = entry }
-            for index in merged.indices {
-                if let entry = places[merged[index].name] { merged[index].merge(entry) }
+        var merged: [Entry] = []
+        var places: [String: Int] = [:]
+        for entry in ranks.flatMap(\.entries) {
+            if let place = places[entry.name] {
+                merged[place].merge(entry)
+            } else {
+                places[entry.name] = merged.count
+                merged.append(entry)
             }
         }
         return merged
     }
 
-    private static func emptied(_ entry: Entry) -> Entry {
-        var empty = entry
-        empty.total = 0
-        empty.weight = 0
-        return empty
-    }
-
-    private static func checkKeys(_ ranks: [[Entry]], _ tag: String) throws {
-        let keys = ranks.map { Set($0.map(\.name)) }
+    private static func checkKeys(_ ranks: [Share], _ tag: String) throws {
+        let keys = ranks.map { Set($0.entries.map(\.name)) }
         let all = keys.reduce(Set()) { $0.union($1) }
         for key in all.sorted() {
-            let lacking = keys.indices.filter { !keys[$0].isEmpty && !keys[$0].contains(key) }
+            let lacking = keys.indices.filter { ranks[$0].hasBatches && !keys[$0].contains(key) }
             guard lacking.isEmpty else {
                 let having = keys.indices.filter { keys[$0].contains(key) }
                 throw TrainingError(

@@ -19,7 +19,7 @@ final class DataParallelStrategy: Strategy {
     func prepare(_ module: Module) throws {
         reducer?.detach()
         let named = module.namedParameters
-        try ParameterAgreement.check(named.map { ($0.name, $0.parameter.shape, $0.parameter.dtype) }, on: lane)
+        try ParameterAgreement.check(named, on: lane)
         arenas = ParameterArena.arenas(for: named.map(\.parameter))
         try ParameterAgreement.broadcast(arenas, on: lane)
         try synchronizeBuffers(module)
@@ -31,8 +31,11 @@ final class DataParallelStrategy: Strategy {
         reducer?.begin(payload: [Double(control.samples), control.stops ? 1 : 0, Double(control.signal), 0, 0, 0, 0, 0])
     }
 
+    private(set) var reductionCount = 0
+
     func finishStep() throws -> StepControl {
         guard let reducer else { return control }
+        reductionCount += 1
         var all = StepControl()
         for payload in try reducer.finish() {
             all.samples += Int(payload[0])

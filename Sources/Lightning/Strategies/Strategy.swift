@@ -29,6 +29,9 @@ public protocol Strategy: AnyObject {
     /// - Returns: What all ranks said: samples added up, stops and signals of any rank.
     func finishStep() throws -> StepControl
 
+    /// How often gradients were reduced: once for each optimizer step, however many batches it gathers.
+    var reductionCount: Int { get }
+
     /// Multiplies all gradients by a number.
     func scaleGradients(by factor: Double)
 
@@ -66,7 +69,11 @@ final class SingleProcessStrategy: Strategy {
 
     func prepare(_ module: Module) { arenas = ParameterArena.arenas(for: module.parameters) }
     func beginStep(_ control: StepControl) { self.control = control }
-    func finishStep() -> StepControl { control }
+    private(set) var reductionCount = 0
+    func finishStep() -> StepControl {
+        reductionCount += 1
+        return control
+    }
     func scaleGradients(by factor: Double) { for arena in arenas { arena.scaleGradients(by: factor) } }
     func sum(_ values: [Double], tag: String) -> [Double] { values }
     func gather(_ text: String, tag: String) -> [String] { [text] }

@@ -1,6 +1,7 @@
 import DataParallel
 import Foundation
 import MPI
+import Synchronization
 import Tensors
 
 /// The processes of this job, found once: `MPI_COMM_WORLD` under `mpirun`, this process alone otherwise.
@@ -38,13 +39,21 @@ public final class World: Sendable {
         World.endWithProcess()
     }
 
-    /// Ends the job when the process does: in agreement after success, by force after a failure.
+    private static let agreedStatus = Atomic<Int32>(0)
+
+    /// Lets the job end in agreement though the processes exit with this status, as all ranks will.
+    static func endInAgreement(status: Int32) { agreedStatus.store(status, ordering: .relaxed) }
+
+    /// Ends the job when the process does: in agreement after success or an interruption, by force after a failure.
     private static func endWithProcess() {
-        on_exit({ status, _ in
-            guard case .success(let world) = World.shared, MPIEnvironment.isActive else { return }
-            if status != 0 { MPIEnvironment.abort(code: status) }
-            world.finish()
-        }, nil)
+        on_exit({ status, _ in World.processEnds(status) }, nil)
+    }
+
+    private static func processEnds(_ status: Int32) {
+        guard let world = try? shared.get(), MPIEnvironment.isActive else { return }
+        let isAgreed = status == 0 || status == agreedStatus.load(ordering: .relaxed)
+        if !isAgreed { MPIEnvironment.abort(code: status) }
+        world.finish()
     }
 
     /// Waits for all ranks to come to their end, and finalises MPI.

@@ -27,6 +27,7 @@ enum SignalWatch {
 
     /// Watches from now on.
     static func install() {
+        received.store(0, ordering: .relaxed)
         for number in [SIGINT, SIGTERM] {
             Foundation.signal(number) { number in
                 if SignalWatch.received.exchange(number, ordering: .relaxed) != 0 { _exit(128 + number) }

@@ -16,18 +16,18 @@ struct ScheduleState {
 
     /// Counts one interval of a kind; plateau schedules look at their metric.
     ///
+    /// - Parameters:
+    ///   - interval: What has passed.
+    ///   - metric: Gives a metric by name, or nil when it has no new value.
     /// - Throws: ``TrainingError`` when the monitored metric does not exist, with the names that do.
-    mutating func advance(_ interval: ScheduleConfiguration.Interval, metrics: [String: Double]) throws {
+    mutating func advance(
+        _ interval: ScheduleConfiguration.Interval, metric: (_ name: String) throws -> Double?
+    ) throws {
         guard interval == configuration.interval else { return }
         intervals += 1
         guard case .plateau(let schedule, let monitor) = configuration.kind, intervals % configuration.frequency == 0
         else { return }
-        guard let value = metrics[monitor] else {
-            throw TrainingError(
-                "a plateau schedule monitors '\(monitor)', which was not logged; there are: \(metrics.keys.sorted().joined(separator: ", "))"
-            )
-        }
-        _ = schedule.observe(value)
+        if let value = try metric(monitor) { _ = schedule.observe(value) }
     }
 
     /// What the initial learning rate is multiplied by now.
@@ -55,7 +55,17 @@ extension Trainer {
     /// Moves all schedules by one interval and sets the learning rates.
     func advanceSchedules(_ interval: ScheduleConfiguration.Interval) throws {
         guard !schedules.isEmpty else { return }
-        for index in schedules.indices { try schedules[index].advance(interval, metrics: callbackMetrics) }
+        for index in schedules.indices {
+            try schedules[index].advance(interval) { name in
+                let value = try monitored(name, by: "a plateau schedule", .epoch)
+                guard value != nil || interval != .validation else {
+                    throw TrainingError(
+                        "a plateau schedule counts validations, and none logs '\(name)', which it monitors; let it count epochs (interval: .epoch)"
+                    )
+                }
+                return value
+            }
+        }
         applySchedules()
     }
 

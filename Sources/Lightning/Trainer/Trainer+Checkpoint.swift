@@ -30,7 +30,9 @@ extension Trainer {
 
     /// Writes a checkpoint of the present run.
     ///
-    /// Every rank must call it: metrics of all ranks go in. Rank 0 writes one file, whole or not at all.
+    /// Every rank must call it: metrics of all ranks go in. Rank 0 writes one file, whole or not at all; when it returns,
+    /// on any rank, the file is there. In the middle of an accumulation window the gradients gathered so far are not
+    /// part of it.
     /// - Parameters:
     ///   - path: The file.
     ///   - weightsOnly: Leaves out everything but weights and hyperparameters.
@@ -39,18 +41,17 @@ extension Trainer {
         guard let module else { throw TrainingError("saveCheckpoint: no module was run by this trainer yet") }
         try strategy.synchronizeBuffers(module)
         let metrics = try gatherMetrics()
-        guard isGlobalZero else { return }
-        let checkpoint = try makeCheckpoint(module, metrics: metrics, weightsOnly: weightsOnly)
-        try checkpoint.write(to: path)
+        if isGlobalZero {
+            try makeCheckpoint(module, metrics: metrics, weightsOnly: weightsOnly).write(to: path)
+        }
+        // Whoever ends the program after saving must not end it while rank 0 writes.
+        try strategy.barrier("checkpoint written")
     }
 
     private func gatherMetrics() throws -> [[MetricStore.Entry]] {
-        var own = Checkpoint()
-        try own.set("entries", logging.training.entries)
-        return try strategy.gather(own.values["entries"] ?? "[]", tag: "metrics for a checkpoint").map { text in
-            var checkpoint = Checkpoint()
-            checkpoint.values["entries"] = text
-            return try checkpoint.get("entries") ?? []
+        let own = try JSON.encode(logging.training.entries)
+        return try strategy.gather(own, tag: "metrics for a checkpoint").map {
+            try JSON.decode([MetricStore.Entry].self, from: $0)
         }
     }
 
@@ -98,7 +99,8 @@ extension Trainer {
         let found = isGlobalZero ? Result { try checkpointPath(name) } : .success("")
         if case .failure(let error) = found { throw error }
         let path = try strategy.broadcast(try found.get(), tag: "checkpoint to load")
-        if isGlobalZero { Swift.print("loading \(path)") }
+        loadedCheckpoint = path
+        print("loading \(path)")
         return try Checkpoint.read(from: path, weightsOnly: weightsOnly)
     }
 
@@ -193,6 +195,7 @@ extension HyperparameterModule {
         }
         override(&hyperparameters)
         let module = try Self(hyperparameters)
+        try module.configureModel()
         try module.onLoadCheckpoint(checkpoint)
         try module.load(checkpoint.model, strict: module.strictLoading)
         return module

@@ -23,8 +23,11 @@ extension Trainer {
         public var limitPredictBatches = BatchLimit.all
         /// Validates after every so many epochs; 0 never.
         public var validateEveryEpochs = 1
-        /// Validates after every so many batches within an epoch, instead of after epochs.
+        /// Validates after every so many batches within an epoch, instead of after epochs; when gradients are accumulated,
+        /// at the end of the window that batch is in.
         public var validateEveryBatches: Int?
+        /// Validates after every so many optimizer steps, counted over all epochs, instead of after epochs.
+        public var validateEverySteps: Int?
         /// Validation batches that try the code out before training.
         public var sanityValidationBatches = 2
         /// Loggers get single values every so many optimizer steps; 0 never.
@@ -59,6 +62,9 @@ extension Trainer {
         /// The defaults.
         public init() {}
 
+        /// Whether checkpoint callbacks are heard at all.
+        var savesCheckpoints: Bool { fastDevRun == 0 && !barebones }
+
         /// What gradients are held to.
         var clipping: GradientClipping? {
             gradientClipNorm.map(GradientClipping.norm) ?? gradientClipValue.map(GradientClipping.value)
@@ -85,6 +91,10 @@ extension Trainer {
                 "gradientClipNorm and gradientClipValue are both given; use one of them")
             try demand((gradientClipNorm ?? 1) > 0 && (gradientClipValue ?? 1) > 0, "a clipping limit must be positive")
             try demand((validateEveryBatches ?? 1) >= 1, "validateEveryBatches must be at least 1")
+            try demand((validateEverySteps ?? 1) >= 1, "validateEverySteps must be at least 1")
+            try demand(
+                validateEveryBatches == nil || validateEverySteps == nil,
+                "validateEveryBatches and validateEverySteps are both given; use one of them")
             try demand((threads ?? 1) >= 1, "threads must be at least 1")
             try demand((maxSeconds ?? 1) > 0, "maxSeconds must be positive")
             var resolved = self
@@ -98,6 +108,7 @@ extension Trainer {
                 resolved.sanityValidationBatches = 0
                 resolved.validateEveryEpochs = 1
                 resolved.validateEveryBatches = nil
+                resolved.validateEverySteps = nil
                 resolved.logEverySteps = 1
                 resolved.enableCheckpointing = false
             }

@@ -53,6 +53,7 @@ extension Trainer {
             let configured = try module.configureOptimizers()
             optimizer = configured.optimizer
             schedules = configured.schedules.map(ScheduleState.init)
+            logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
             if let resuming { try restoreTraining(from: resuming, configured.optimizer) } else { progress = .init() }
             applySchedules()
             // Made after everything that can be wrong with the request, so that a refused run leaves no directory.
@@ -61,6 +62,8 @@ extension Trainer {
             let loader = try train()
             let loop = TrainingLoop(
                 trainer: self, module: module, optimizer: configured.optimizer, loader: loader, validation: validation)
+            hasValidated = !loop.validatesInFit
+            try validation?.check(limit: configuration.limitValidationBatches)
             try call({ try $0.onFitStart(self, module) }, { try module.onFitStart() })
             try sanityCheck(validation, module)
             let (begun, before) = (seconds, progress.samples)
@@ -75,11 +78,15 @@ extension Trainer {
 
     /// Runs a few validation batches, so that a mistake in them shows now and not after the first epoch.
     private func sanityCheck<Batch>(_ validation: EvaluationLoop<Batch>?, _ module: LightningModule) throws {
-        guard let validation, configuration.sanityValidationBatches > 0, resuming == nil else { return }
+        guard let validation, configuration.sanityValidationBatches > 0, !hasValidated, resuming == nil else { return }
         let before = logging
         isSanityChecking = true
         for callback in callbacks { try callback.onSanityCheckStart(self, module) }
-        _ = try validation.run(limit: .batches(configuration.sanityValidationBatches))
+        // In a random context of its own: what it draws must not move the streams of training.
+        try RandomContext.$current.withValue(RandomContext(seed: configuration.seed)) {
+            _ = try validation.run(
+                limit: configuration.limitValidationBatches, atMost: configuration.sanityValidationBatches)
+        }
         for callback in callbacks { try callback.onSanityCheckEnd(self, module) }
         isSanityChecking = false
         logging = before

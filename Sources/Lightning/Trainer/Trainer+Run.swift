@@ -21,8 +21,9 @@ extension Trainer {
         self.module = module
         module.attachedTrainer = self
         data?.trainer = self
-        SignalWatch.install()
-        defer { SignalWatch.remove() }
+        // Elsewhere there is nothing to save, and a signal does what it always does.
+        if stage == .fit { SignalWatch.install() }
+        defer { if status != .interrupted { SignalWatch.remove() } }
         do {
             installModuleCallbacks(module)
             try prepareData(module, data)
@@ -37,7 +38,7 @@ extension Trainer {
             try data?.teardown(stage)
             for callback in callbacks { try callback.teardown(self, module, stage) }
             try module.teardown(stage)
-            for logger in loggers { try logger.flush() }
+            for logger in loggers { try logger.finalize("finished") }
             status = .finished
             Watchdog.phase = TrainingPhase("after \(stage.rawValue)")
             return result
@@ -53,15 +54,22 @@ extension Trainer {
         for callback in callbacks { callback.onException(self, module, error) }
         for logger in loggers { try? logger.finalize(isInterruption ? "interrupted" : "failed") }
         // All ranks are interrupted together; anything else may have happened to this rank alone.
-        if worldSize > 1, !isInterruption { JobFailure.end(error, topology: strategy.topology) }
+        if let interruption = error as? Interrupted {
+            World.endInAgreement(status: interruption.exitStatus)
+        } else if worldSize > 1 {
+            // Many mistakes are every rank's: rank 0 says it, and ends the job before the others speak. The launcher
+            // ends them by a signal, which must work at once.
+            SignalWatch.remove()
+            if !isGlobalZero, !(error is CollectiveMismatch) { Thread.sleep(forTimeInterval: 1) }
+            JobFailure.end(error, topology: strategy.topology)
+        }
         throw error
     }
 
     private func installModuleCallbacks(_ module: LightningModule) {
-        for callback in module.configureCallbacks() {
-            callbacks.removeAll { type(of: $0) == type(of: callback) }
-            callbacks.append(callback)
-        }
+        let own = module.configureCallbacks().filter { configuration.savesCheckpoints || !($0 is ModelCheckpoint) }
+        callbacks.removeAll { old in own.contains { type(of: $0) == type(of: old) } }
+        callbacks += own
         callbacks = callbacks.filter { !($0 is ModelCheckpoint) } + callbacks.filter { $0 is ModelCheckpoint }
     }
 

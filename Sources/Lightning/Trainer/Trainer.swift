@@ -47,7 +47,12 @@ public final class Trainer {
     /// Samples per second of the last fit, validation included; nil before one.
     public internal(set) var samplesPerSecond: Double?
 
+    /// The file of the last checkpoint that was loaded.
+    public internal(set) var loadedCheckpoint: String?
+
     var logging = Logging()
+    /// Whether the present fit has validated; true too when it never will.
+    var hasValidated = true
     var schedules: [ScheduleState] = []
     /// A checkpoint whose state is handed out while the run is set up.
     var resuming: Checkpoint?
@@ -114,7 +119,7 @@ public final class Trainer {
             callbacks.append(ProgressBar())
         }
         let hasCheckpoints = callbacks.contains { $0 is ModelCheckpoint }
-        if configuration.fastDevRun > 0 || configuration.barebones {
+        if !configuration.savesCheckpoints {
             callbacks.removeAll { $0 is ModelCheckpoint }
         } else if configuration.enableCheckpointing, !hasCheckpoints {
             callbacks.append(ModelCheckpoint())
@@ -157,7 +162,20 @@ public final class Trainer {
     public func print(_ text: String) {
         guard isGlobalZero else { return }
         for case let bar as ProgressBar in callbacks { return bar.printAbove(text) }
-        Swift.print(text)
+        StandardOutput.write(text + "\n")
+    }
+
+    /// A monitored metric when a callback may look at it: it became final since it was last looked at, and is the same
+    /// on all ranks. Nil at other times, such as in an epoch without a validation.
+    ///
+    /// - Throws: ``TrainingError`` at the end of an epoch when there never was such a metric, with the names that are.
+    func monitored(_ name: String, by user: String, _ moment: MetricsMoment) throws -> Double? {
+        if logging.fresh.contains(name) { return callbackMetrics[name] }
+        guard moment != .epoch || callbackMetrics[name] != nil || !hasValidated else {
+            let names = callbackMetrics.keys.sorted().joined(separator: ", ")
+            throw TrainingError("\(user) monitors '\(name)', which was not logged; there are: \(names)")
+        }
+        return nil
     }
 
     // MARK: - The run directory

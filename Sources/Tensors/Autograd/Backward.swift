@@ -50,7 +50,8 @@ private struct BackwardPass {
             nodes.append(node)
             require(
                 node.isLeaf || node.pullback != nil, "backward",
-                "the graph of '\(node.operation)' was already used and freed; pass keepingGraph: true to the first call")
+                "the graph of '\(node.operation)' was already used and freed; pass keepingGraph: true to the first call"
+            )
             for edge in node.edges {
                 guard let edge else { continue }
                 let input = edge.node

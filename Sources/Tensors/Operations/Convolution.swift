@@ -93,7 +93,8 @@ extension Tensor {
         let batch = shape[0], outputs = weight.shape[0]
         require(
             groups >= 1 && shape[1] == weight.shape[1] * groups && outputs % groups == 0, "conv2d",
-            "\(shape[1]) channels, weight \(weight.shape), \(groups) groups")
+            "\(shape) with weight \(weight.shape) in \(groups) groups: needs [batch, weight's channels · groups, height, width]"
+        )
         require(
             window.kernel.height == weight.shape[2] && window.kernel.width == weight.shape[3], "conv2d",
             "window \(window.kernel) for weight \(weight.shape)")

@@ -89,7 +89,9 @@ extension Tensor {
         }
     }
 
-    /// The elements converted to another type. Gradients flow between floating-point types.
+    /// The elements converted to another type.
+    ///
+    /// Gradients flow between floating-point types.
     public func converted(to type: DType) -> Tensor {
         if type == dtype { return self }
         let x = detached.contiguous()
@@ -213,7 +215,8 @@ extension Tensor {
         let (x, y) = (a.detached, b.detached)
         let result = combine(name, operation, a, b)
         return result.recorded(name, a, b) { gradient in
-            let fromA = (x .== result).converted(to: gradient.dtype), fromB = (y .== result).converted(to: gradient.dtype)
+            let fromA = (x .== result).converted(to: gradient.dtype)
+            let fromB = (y .== result).converted(to: gradient.dtype)
             let share = gradient / (fromA + fromB)
             return [share * fromA, share * fromB]
         }

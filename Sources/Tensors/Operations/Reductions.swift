@@ -91,12 +91,16 @@ extension Tensor {
         ck_sum_columns(dtype.kernelType, Int64(blocks), Int64(columns), partial.pointer, result.freshPointer)
     }
 
-    /// The largest elements along a dimension. The gradient goes to the first of equal ones.
+    /// The largest elements along a dimension.
+    ///
+    /// The gradient goes to the first of equal ones.
     public func max(along dimension: Int, keepingDimensions: Bool = false) -> Tensor {
         extreme("max", CK_MAX, dimension, keepingDimensions)
     }
 
-    /// The smallest elements along a dimension. The gradient goes to the first of equal ones.
+    /// The smallest elements along a dimension.
+    ///
+    /// The gradient goes to the first of equal ones.
     public func min(along dimension: Int, keepingDimensions: Bool = false) -> Tensor {
         extreme("min", CK_MIN, dimension, keepingDimensions)
     }

@@ -1,7 +1,9 @@
 import CKernels
 
 extension Tensor {
-    /// Rows of this table by index: `[rows, …]` and indices `[…]` give `[…, …]`. The lookup of an embedding.
+    /// Rows of this table by index: `[rows, …]` and indices `[…]` give `[…, …]`.
+    ///
+    /// The lookup of an embedding.
     ///
     /// - Precondition: the indices are `int64` within `0 ..< rows`.
     public func rows(at indices: Tensor) -> Tensor {

@@ -7,7 +7,9 @@ extension Tensor {
         return copied().recorded("contiguous", self) { [$0] }
     }
 
-    /// The same elements, in row-major order, in another shape. One extent may be −1: it is worked out.
+    /// The same elements, in row-major order, in another shape.
+    ///
+    /// One extent may be −1: it is worked out.
     ///
     /// Copies only when the elements do not lie in row-major order.
     /// - Precondition: both shapes have the same number of elements.

@@ -8,7 +8,9 @@ import Synchronization
 public enum Parallel {
     private static let pool = ThreadPool()
 
-    /// How many threads work on one operation, the calling thread included. One until somebody sets it.
+    /// How many threads work on one operation, the calling thread included.
+    ///
+    /// One until somebody sets it.
     public static var threadCount: Int {
         get { pool.threadCount }
         set { pool.threadCount = newValue }

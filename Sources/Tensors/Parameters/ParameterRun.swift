@@ -13,7 +13,9 @@ public struct ParameterRun {
     /// The element type.
     public var dtype: DType { parameters[0].dtype }
 
-    /// Cuts a list of parameters into runs. A run ends where the next parameter is not the neighbour in memory.
+    /// Cuts a list of parameters into runs.
+    ///
+    /// A run ends where the next parameter is not the neighbour in memory.
     ///
     /// - Parameters:
     ///   - parameters: In the order to be updated.
@@ -86,7 +88,9 @@ public struct ParameterRun {
         }
     }
 
-    /// One step of stochastic gradient descent. `momentum` is a slot of ``elementCount`` elements, or nil.
+    /// One step of stochastic gradient descent.
+    ///
+    /// `momentum` is a slot of ``elementCount`` elements, or nil.
     package func applySGD(_ settings: SGDSettings, momentum: inout Tensor?) {
         var s = ck_sgd_settings(
             learning_rate: settings.learningRate, momentum: settings.momentum, dampening: settings.dampening,

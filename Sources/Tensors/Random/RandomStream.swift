@@ -1,7 +1,9 @@
 import CKernels
 import Synchronization
 
-/// What random numbers are for. Streams of different purposes never meet, so that one use cannot shift another.
+/// What random numbers are for.
+///
+/// Streams of different purposes never meet, so that one use cannot shift another.
 public enum RandomPurpose: UInt64, Sendable, Codable {
     /// Initial values of parameters: the same on all ranks.
     case initialization = 1
@@ -120,7 +122,9 @@ public final class RandomContext: Sendable {
     /// A context whose streams start at the given seed.
     public init(seed: UInt64) { state = Mutex(State(seed: seed)) }
 
-    /// The seed of all streams. Setting it starts every stream anew.
+    /// The seed of all streams.
+    ///
+    /// Setting it starts every stream anew.
     public var seed: UInt64 {
         get { state.withLock { $0.seed } }
         set { state.withLock { $0 = State(seed: newValue) } }

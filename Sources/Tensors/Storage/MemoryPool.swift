@@ -33,7 +33,7 @@ public enum MemoryPool {
     static func noteStorageCopy() { state.withLock { $0.counts.storageCopies += 1 } }
 
     /// Four classes between powers of two, so at most a fifth of a block is unused.
-    static func sizeClass(of byteCount: Int) -> (index: Int, size: Int) {
+    package static func sizeClass(of byteCount: Int) -> (index: Int, size: Int) {
         let wanted = Swift.max(byteCount, 64)
         let power = Int.bitWidth - 1 - (wanted - 1).leadingZeroBitCount  // floor(log2(wanted − 1))
         let quarter = Swift.max((1 << power) >> 2, 16)
@@ -52,15 +52,23 @@ public enum MemoryPool {
             return nil
         }
         if let recycled, let pointer = UnsafeMutableRawPointer(bitPattern: recycled) { return (pointer, size, index) }
-        var pointer: UnsafeMutableRawPointer?
-        guard posix_memalign(&pointer, size >= 1 << 21 ? 1 << 21 : 64, (size + 63) & ~63) == 0, let pointer else {
+        if let pointer = systemMemory(size) { return (pointer, size, index) }
+        // Blocks of other sizes may lie unused.
+        trim()
+        guard let pointer = systemMemory(size) else {
             fail("MemoryPool", "the system has no \(size) bytes left; \(counts.systemBytes) are in use by tensors")
         }
+        return (pointer, size, index)
+    }
+
+    private static func systemMemory(_ size: Int) -> UnsafeMutableRawPointer? {
+        var pointer: UnsafeMutableRawPointer?
+        guard posix_memalign(&pointer, size >= 1 << 21 ? 1 << 21 : 64, (size + 63) & ~63) == 0 else { return nil }
         #if os(Linux)
             // Huge pages save most page faults and TLB misses of large tensors; refusal does no harm.
-            if size >= 1 << 21 { madvise(pointer, size, MADV_HUGEPAGE) }
+            if size >= 1 << 21, let pointer { madvise(pointer, size, MADV_HUGEPAGE) }
         #endif
-        return (pointer, size, index)
+        return pointer
     }
 
     static func release(_ pointer: UnsafeMutableRawPointer, capacity: Int, sizeClass: Int) {

@@ -1,0 +1,58 @@
+import Lightning
+import TrainerFixtures
+
+/// What `key=value` arguments say.
+struct Options {
+    /// The run they describe.
+    var run: ToyRun
+    /// The name of the checkpoint written at the end.
+    var final = "final.h5"
+    /// Which fault to make, or what to try.
+    var kind = ""
+    /// Whether each rank starts from other weights.
+    var hasOwnWeights = false
+
+    init(_ arguments: [String], directory: String) throws {
+        run = ToyRun(directory: directory)
+        var checkpoint: (monitor: String?, everySteps: Int?) = (nil, nil)
+        var saves = false
+        for argument in arguments {
+            let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else { throw OnPurpose("'\(argument)' is not key=value") }
+            let (key, value) = (parts[0], parts[1])
+            func number() throws -> Int {
+                guard let number = Int(value) else { throw OnPurpose("'\(argument)' needs a number") }
+                return number
+            }
+            switch key {
+            case "epochs": run.trainer.maxEpochs = try number()
+            case "steps": run.trainer.maxSteps = try number()
+            case "accumulate": run.trainer.accumulateGradientBatches = try number()
+            case "validateEvery": run.trainer.validateEveryBatches = try number()
+            case "clip": run.trainer.gradientClipNorm = Double(value)
+            case "samples": run.samples = try number()
+            case "heldOut": run.heldOut = try number()
+            case "global": run.batch = .global(try number())
+            case "perRank": run.batch = .perRank(try number())
+            case "dropout": run.module.dropout = Double(value) ?? 0
+            case "schedule": run.module.schedule = value
+            case "unused": run.module.hasUnused = value == "yes"
+            case "frozen": run.module.isBiasFrozen = value == "yes"
+            case "prefetch": run.prefetches = value == "yes"
+            case "monitor": (checkpoint.monitor, saves) = (value, true)
+            case "saveEvery": (checkpoint.everySteps, saves) = (try number(), true)
+            case "patience": run.callbacks.append(EarlyStopping(monitor: "val_loss", patience: try number()))
+            case "resume": run.resuming = value
+            case "final": final = value
+            case "kind": kind = value
+            case "ownWeights": hasOwnWeights = value == "yes"
+            default: throw OnPurpose("there is no option '\(key)'")
+            }
+        }
+        if saves {
+            run.checkpoint = ModelCheckpoint(
+                monitor: checkpoint.monitor, saveTop: 2, everySteps: checkpoint.everySteps,
+                directory: directory + "/checkpoints")
+        }
+    }
+}

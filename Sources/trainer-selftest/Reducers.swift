@@ -1,0 +1,72 @@
+import DataParallel
+import Lightning
+import TrainerFixtures
+
+/// Compares the bucketed reducer with the naive one: a blocking all-reduce for each parameter, in tree order.
+func compareReducers() throws {
+    let world = try World.current()
+    guard let lane = world.lane else { throw OnPurpose("the reducers are compared under mpirun") }
+    let (rank, ranks) = (world.topology.globalRank, world.topology.worldSize)
+    var compared = 0
+    for type in [DType.float32, .float64] {
+        for limit in [1, 200, 700, 1 << 20] {
+            let parameters = makeParameters(type), twins = makeParameters(type)
+            let reducer = GradientReducer(
+                arenas: ParameterArena.arenas(for: parameters), lane: lane, firstBucketBytes: limit, bucketBytes: limit)
+            for step in 0..<3 {
+                for parameter in parameters + twins { parameter.clearGradient() }
+                // Two micro-batches: only the last one's backward pass may send. Parameter 4 is never used, parameter 5
+                // only in the first micro-batch, and the order of use differs between the ranks.
+                for micro in 0..<2 {
+                    if micro == 1 { reducer.begin(payload: [Double(rank), 0, 0, 0, 0, 0, 0, 0]) }
+                    for copy in [parameters, twins] { backward(copy, micro, seed: 100 * step + 10 * rank + micro) }
+                }
+                let payloads = try reducer.finish()
+                let sums = try twins.map { try sumNaively($0, lane) }
+                guard payloads.map({ $0[0] }) == (0..<ranks).map(Double.init) else { throw OnPurpose("payloads") }
+                for (index, parameter) in parameters.enumerated() {
+                    let found = parameter.gradient?.doubles ?? []
+                    guard found.map(\.bitPattern) == sums[index].doubles.map(\.bitPattern) else {
+                        throw OnPurpose("\(type), limit \(limit), step \(step): parameter \(index) differs")
+                    }
+                    compared += found.count
+                }
+            }
+            guard reducer.counts.steps == 3 else { throw OnPurpose("\(reducer.counts.steps) steps") }
+            reducer.detach()
+        }
+    }
+    if rank == 0 { print("compared: \(compared)") }
+}
+
+private func makeParameters(_ type: DType) -> [Parameter] {
+    let parameters = (0..<7).map { Parameter(Tensor(filling: 1, shape: [5 + 13 * $0, 3], dtype: type)) }
+    parameters[2].requiresGradient = false
+    return parameters
+}
+
+/// A backward pass whose gradients are ready in an order that depends on the seed.
+private func backward(_ parameters: [Parameter], _ micro: Int, seed: Int) {
+    var stream = RandomStream(seed: UInt64(seed), purpose: .sampling)
+    let used = parameters.indices.filter { $0 != 4 && ($0 != 5 || micro == 0) }
+    let order = stream.permutation(used.count).map { used[$0] }
+    let losses = order.map { index in
+        let parameter = parameters[index]
+        let factors = Tensor(stream.normals(parameter.elementCount), shape: parameter.shape)
+        return (parameter.value * factors.converted(to: parameter.dtype)).sum()
+    }
+    losses.dropFirst().reduce(losses[0], +).backward()
+}
+
+/// One blocking all-reduce of one parameter.
+private func sumNaively(_ parameter: Parameter, _ lane: CommunicationLane) throws -> Tensor {
+    let own = parameter.gradient ?? .zeros(parameter.shape, dtype: parameter.dtype)
+    if parameter.dtype == .float64 {
+        var values = own.array(of: Double.self)
+        try values.withUnsafeMutableBufferPointer { try lane.submitSum(of: $0, tag: "naive").wait() }
+        return Tensor(values, shape: parameter.shape)
+    }
+    var values = own.array(of: Float.self)
+    try values.withUnsafeMutableBufferPointer { try lane.submitSum(of: $0, tag: "naive").wait() }
+    return Tensor(values, shape: parameter.shape)
+}

@@ -1,0 +1,121 @@
+import Checkpoints
+import Foundation
+import Lightning
+import TrainerFixtures
+
+/// Prints a `key: value` line on rank 0.
+func report(_ trainer: Trainer, _ key: String, _ value: some Any) {
+    if trainer.isGlobalZero { print("\(key): \(value)") }
+}
+
+/// Trains, tests and predicts, and says everything that can be compared.
+func train(_ options: Options) throws {
+    var run = options.run
+    let trainer = try run.makeTrainer()
+    if options.hasOwnWeights { seedEverything(UInt64(trainer.globalRank)) }
+    let module = try ToyModule(run.module)
+    run.trainer = trainer.configuration
+    try trainer.fit(
+        module, train: run.loader(run.samples), validation: run.loader(run.heldOut), checkpoint: run.resuming)
+    report(trainer, "reductions", trainer.strategy.reductionCount)
+    report(trainer, "steps", trainer.globalStep)
+    report(trainer, "epochs", trainer.currentEpoch)
+    report(trainer, "train samples", trainer.progress.samples)
+    let metrics = trainer.callbackMetrics
+    try trainer.saveCheckpoint(options.run.directory + "/" + options.final)
+    let tested = try trainer.test(module, run.loader(run.heldOut))
+    let predictions = try trainer.predict(module, run.loader(run.heldOut))
+    for (key, value) in metrics.merging(tested, uniquingKeysWith: { $1 }).sorted(by: { $0.key < $1.key }) {
+        report(trainer, "metric \(key)", value)
+    }
+    for stage in module.seen.keys.sorted() where trainer.isGlobalZero { print("stage: \(stage)") }
+    for stage in (0..<trainer.currentEpoch).map({ "train \($0)" }) + ["val", "test", "predict"] {
+        let own = (module.seen[stage] ?? []).map(String.init).joined(separator: " ")
+        let all = try trainer.strategy.gather(own, tag: "samples seen").joined(separator: " ")
+        report(trainer, "seen \(stage)", all.split(separator: " ").compactMap { Int($0) }.sorted())
+    }
+    if let predictions, trainer.isGlobalZero {
+        var file = Checkpoint()
+        file.model["predictions"] = predictions
+        try file.write(to: options.run.directory + "/predictions-" + options.final)
+    }
+    // Every rank has the same weights at the end, to the bit.
+    let bytes = module.stateDictionary.flatMap { $0.tensor.doubles }.map { $0.bitPattern }
+    let texts = try trainer.strategy.gather("\(bytes)", tag: "weights")
+    report(trainer, "ranks with rank 0's weights", texts.filter { $0 == texts[0] }.count)
+}
+
+/// Trains with one fault of one rank, the last.
+func trainWithFault(_ options: Options) throws {
+    var run = options.run
+    run.trainer.sanityValidationBatches = 0
+    let trainer = try run.makeTrainer()
+    let isCulprit = trainer.globalRank == trainer.worldSize - 1
+    switch options.kind {
+    case "model" where isCulprit: run.module.hidden += 1
+    case "frozen" where isCulprit: run.module.isBiasFrozen = true
+    case "read" where isCulprit: run.failing = 13
+    default: break
+    }
+    let module = try ToyModule(run.module)
+    module.inTraining = { module, _, index in
+        if options.kind == "terminate mpirun" { usleep(100_000) }  // mpirun needs its time to pass a signal on
+        guard isCulprit, module.currentEpoch == 1, index == 1 else { return }
+        switch options.kind {
+        case "throw": throw OnPurpose("thrown in a training step")
+        case "kill": kill(getpid(), SIGKILL)
+        case "gather": _ = try module.allGather(Tensor([1.0]))
+        case "exit": exit(0)
+        case "metric": module.log("only_here", 1, onEpoch: true)
+        case "terminate": kill(getpid(), SIGTERM)
+        case "terminate mpirun": kill(getppid(), SIGTERM)
+        default: break
+        }
+    }
+    module.inValidation = { module, _, index in
+        if isCulprit, options.kind == "throw in validation", module.currentEpoch == 1, index == 1 {
+            throw OnPurpose("thrown in a validation step")
+        }
+    }
+    module.atEpochEnd = { _ in report(trainer, "epoch ended", trainer.currentEpoch) }
+    try trainer.fit(module, train: run.loader(run.samples), validation: run.loader(run.heldOut))
+    report(trainer, "finished", trainer.globalStep)
+}
+
+/// Trains while one rank skips, stops, or prints.
+func control(_ options: Options) throws {
+    let run = options.run
+    let trainer = try run.makeTrainer()
+    let isLast = trainer.globalRank == trainer.worldSize - 1
+    let module = try ToyModule(run.module)
+    module.inTraining = { module, _, index in
+        switch options.kind {
+        case "skip on one rank" where isLast && index == 1: throw SkipBatch()
+        case "skip on all ranks" where index == 1: throw SkipBatch()
+        case "stop" where isLast && module.currentEpoch == 1 && index == 1: trainer.requestStop("one rank wants it")
+        case "print" where index == 0: module.print("printed in epoch \(module.currentEpoch)")
+        default: break
+        }
+    }
+    try trainer.fit(module, train: run.loader(run.samples), validation: run.loader(run.heldOut))
+    let steps = try trainer.strategy.gather("\(trainer.globalStep)", tag: "steps")
+    report(trainer, "steps by rank", steps.joined(separator: " "))
+    report(trainer, "reason", trainer.stopReason ?? "none")
+    report(trainer, "train samples", trainer.progress.samples)
+    try trainer.saveCheckpoint(options.run.directory + "/" + options.final)
+}
+
+/// Gathers tensors of equal and unequal shapes.
+func gather(_ options: Options) throws {
+    let trainer = try options.run.makeTrainer()
+    let module = try ToyModule(options.run.module)
+    module.atEpochEnd = { module in
+        let rank = module.globalRank
+        let equal = try module.allGather(Tensor([Double(rank), 10]))
+        report(trainer, "equal", "\(equal.shape) \(equal.doubles)")
+        let unequal = try module.allGatherUnequal(Tensor((0...rank).map { Int64($0) }))
+        report(trainer, "unequal", unequal.map { "\($0.dtype) \($0.shape) \($0.doubles)" }.joined(separator: ", "))
+        if options.kind == "unequal" { _ = try module.allGather(Tensor(filling: 1, shape: [rank + 1])) }
+    }
+    try trainer.fit(module, train: options.run.loader(options.run.samples))
+}

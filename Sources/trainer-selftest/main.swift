@@ -1,0 +1,30 @@
+// The trainer's multi-rank tests as one program:
+//     mpirun -n N trainer-selftest SCENARIO DIRECTORY [key=value …]
+// It prints `key: value` lines on rank 0 and leaves files in DIRECTORY; the tests compare those of several runs.
+import Foundation
+import Lightning
+import TrainerFixtures
+
+func runScenario(_ arguments: [String]) throws {
+    guard arguments.count >= 2 else { throw OnPurpose("usage: trainer-selftest SCENARIO DIRECTORY [key=value …]") }
+    let options = try Options(Array(arguments.dropFirst(2)), directory: arguments[1])
+    switch arguments[0] {
+    case "train": try train(options)
+    case "fault": try trainWithFault(options)
+    case "control": try control(options)
+    case "gather": try gather(options)
+    case "reducer": try compareReducers()
+    default: throw OnPurpose("there is no scenario '\(arguments[0])'")
+    }
+}
+
+do {
+    try runScenario(Array(CommandLine.arguments.dropFirst()))
+    exit(0)
+} catch let interrupted as Interrupted {
+    if let world = try? World.current(), world.topology.globalRank == 0 { print("interrupted: \(interrupted)") }
+    exit(interrupted.exitStatus)
+} catch {
+    FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+    exit(1)
+}
