@@ -77,7 +77,7 @@ let package = Package(
         .testTarget(
             name: "NNTests", dependencies: ["NN", "TestSupport"], resources: [.copy("Golden")], swiftSettings: strict),
         .testTarget(
-            name: "OptimizersTests", dependencies: ["Optimizers", "TestSupport"], resources: [.copy("Golden")],
+            name: "OptimizersTests", dependencies: ["Optimizers", "NN", "TestSupport"], resources: [.copy("Golden")],
             swiftSettings: strict),
         .testTarget(name: "MetricsTests", dependencies: ["Metrics", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MPITests", dependencies: ["MPI", "TestSupport"], swiftSettings: strict),

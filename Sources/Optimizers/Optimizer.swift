@@ -67,17 +67,29 @@ open class Optimizer {
 
     /// Plans which parameters are updated together; again when some were frozen or thawed, or moved in memory.
     private func prepareUpdates() {
-        let now = groups.flatMap { $0.parameters.map(\.requiresGradient) }
-        if now == signature, isPlanCurrent { return }
-        signature = now
+        if isSignatureCurrent, isPlanCurrent { return }
+        signature = groups.flatMap { $0.parameters.map { $0.requiresGradient } }
         updates = plan(parameterStates())
+    }
+
+    /// Whether the same parameters are frozen as at the last step.
+    ///
+    /// Asked in each step, so it makes no lists.
+    private var isSignatureCurrent: Bool {
+        var index = 0
+        for group in groups {
+            for parameter in group.parameters {
+                guard index < signature.count, signature[index] == parameter.requiresGradient else { return false }
+                index += 1
+            }
+        }
+        return index == signature.count
     }
 
     /// Whether the runs are still those that the parameters make in memory.
     private var isPlanCurrent: Bool {
         var index = 0
         for group in groups {
-            let active = group.parameters.filter(\.requiresGradient)
             var planned = 0
             while index < updates.count, updates[index].group === group {
                 let run = updates[index].run
@@ -89,7 +101,7 @@ open class Optimizer {
                 }
                 index += 1
             }
-            guard planned == active.count else { return false }
+            guard planned == group.parameters.count(where: { $0.requiresGradient }) else { return false }
         }
         return index == updates.count
     }
@@ -148,7 +160,9 @@ open class Optimizer {
         let states = parameterStates()
         for parameter in parameters {
             let saved = states[ObjectIdentifier(parameter)] ?? ParameterState()
-            for (name, slot) in zip(slotNames, saved.slots) { state["\(parameter.name)/\(name)"] = slot }
+            if saved.step > 0 {
+                for (name, slot) in zip(slotNames, saved.slots) { state["\(parameter.name)/\(name)"] = slot }
+            }
             state["\(parameter.name)/step"] = Tensor([Int64(saved.step)])
         }
         return state
