@@ -56,7 +56,8 @@ public final class Trainer {
     var schedules: [ScheduleState] = []
     /// A checkpoint whose state is handed out while the run is set up.
     var resuming: Checkpoint?
-    weak var module: LightningModule?
+    /// The module of the last run; it knows its trainer weakly.
+    var module: LightningModule?
     private let start = ContinuousClock.now
     private var directory: String?
     private let usesDefaultLogger: Bool
