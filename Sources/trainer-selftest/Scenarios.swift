@@ -10,11 +10,16 @@ func report(_ trainer: Trainer, _ key: String, _ value: some Any) {
 
 /// Trains, tests and predicts, and says everything that can be compared.
 func train(_ options: Options) throws {
-    var run = options.run
+    let run = options.run
     let trainer = try run.makeTrainer()
     if options.hasOwnWeights { seedEverything(UInt64(trainer.globalRank)) }
     let module = try ToyModule(run.module)
-    run.trainer = trainer.configuration
+    if let end = options.end {
+        module.inTraining = { module, _, _ in
+            guard module.globalStep == end.step, trainer.globalRank == trainer.worldSize - 1 else { return }
+            kill(getpid(), end.signal)
+        }
+    }
     try trainer.fit(
         module, train: run.loader(run.samples), validation: run.loader(run.heldOut), checkpoint: run.resuming)
     report(trainer, "reductions", trainer.strategy.reductionCount)

@@ -13,6 +13,7 @@ func runScenario(_ arguments: [String]) throws {
     case "fault": try trainWithFault(options)
     case "control": try control(options)
     case "gather": try gather(options)
+    case "steady": try countAllocations(options)
     case "reducer": try compareReducers()
     default: throw OnPurpose("there is no scenario '\(arguments[0])'")
     }
