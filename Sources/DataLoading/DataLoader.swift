@@ -22,7 +22,9 @@ public final class DataLoader<Batch: DataBatch> {
     public let sampleCount: Int
     /// How many samples make a batch.
     public let batchSize: BatchSize
-    /// Whether samples come in random order. Nil: random for training, in order otherwise.
+    /// Whether samples come in random order.
+    ///
+    /// Nil: random for training, in order otherwise.
     public let shuffles: Bool?
     /// Whether a short last batch is left out.
     public let dropsLast: Bool
@@ -57,7 +59,8 @@ public final class DataLoader<Batch: DataBatch> {
     }
 
     /// The batches of one rank for one epoch, from a position on.
-    public func batches(of sampler: DistributedSampler, from first: Int = 0, limit: Int = .max) -> BatchIterator<Batch> {
+    public func batches(of sampler: DistributedSampler, from first: Int = 0, limit: Int = .max) -> BatchIterator<Batch>
+    {
         BatchIterator(
             sampler: sampler, range: first..<max(first, min(limit, sampler.batchCount)), read: read,
             prefetchCount: prefetchCount)
@@ -105,6 +108,9 @@ public final class BatchIterator<Batch: DataBatch> {
         let indices = sampler.indices(ofBatch: index)
         return IndexedBatch(index: index, sampleIndices: indices, batch: indices.isEmpty ? nil : try read(indices))
     }
+
+    /// The position of the next batch in the epoch.
+    public var nextIndex: Int { range.lowerBound }
 
     /// The next batch, or nil at the end.
     ///

@@ -52,7 +52,9 @@ public struct DistributedSampler: Sendable {
             }
             shardSize = size / worldSize
         }
-        guard shardSize > 0 else { throw DataLoadingError("a batch size of \(shardSize) samples per rank; it must be positive") }
+        guard shardSize > 0 else {
+            throw DataLoadingError("a batch size of \(shardSize) samples per rank; it must be positive")
+        }
         self.count = count
         self.rank = rank
         self.worldSize = worldSize

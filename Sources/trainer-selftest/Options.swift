@@ -41,6 +41,7 @@ struct Options {
             case "schedule": run.module.schedule = value
             case "unused": run.module.hasUnused = value == "yes"
             case "frozen": run.module.isBiasFrozen = value == "yes"
+            case "halves": run.module.halvesGradients = value == "yes"
             case "prefetch": run.prefetches = value == "yes"
             case "monitor": (checkpoint.monitor, saves) = (value, true)
             case "saveEvery": (checkpoint.everySteps, saves) = (try number(), true)

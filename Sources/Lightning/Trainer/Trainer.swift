@@ -99,7 +99,8 @@ public final class Trainer {
 
     /// A trainer with the most used flags; the others have their defaults.
     public convenience init(
-        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int = 1, gradientClipNorm: Double? = nil,
+        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int = 1,
+        gradientClipNorm: Double? = nil,
         fastDevRun: Int = 0, seed: UInt64 = 42, defaultRootDir: String = "lightning_logs", callbacks: [Callback] = [],
         loggers: [any MetricLogger]? = nil
     ) throws {
@@ -167,7 +168,9 @@ public final class Trainer {
     }
 
     /// A monitored metric when a callback may look at it: it became final since it was last looked at, and is the same
-    /// on all ranks. Nil at other times, such as in an epoch without a validation.
+    /// on all ranks.
+    ///
+    /// Nil at other times, such as in an epoch without a validation.
     ///
     /// - Throws: ``TrainingError`` at the end of an epoch when there never was such a metric, with the names that are.
     func monitored(_ name: String, by user: String, _ moment: MetricsMoment) throws -> Double? {

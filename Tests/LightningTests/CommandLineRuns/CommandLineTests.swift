@@ -123,11 +123,13 @@ import Testing
     @Test func mistakesInTheConfigurationAreErrors() throws {
         try expectError(fit(["trainer.maxEpoch=3"]), "unknown key 'maxEpoch'; did you mean 'maxEpochs'?")
         try expectError(fit(["trainer.maxEpochs=ten"]), "trainer.maxEpochs: expected an integer, found 'ten'")
-        try expectError(fit(["experiment=cats"]), "there is no experiment 'cats'; there are: digits, fashion-mnist, gpt")
+        try expectError(
+            fit(["experiment=cats"]), "there is no experiment 'cats'; there are: digits, fashion-mnist, gpt")
         try expectError(
             lightning(["fit", "--config", scratch.file("none.yaml")]), "none.yaml:1: no such file")
         try expectError(
-            fit(["trainer.limitTrainBatches=0.001"]), "trainer.limitTrainBatches: a fraction of 0.001 of 21 batches is none",
+            fit(["trainer.limitTrainBatches=0.001"]),
+            "trainer.limitTrainBatches: a fraction of 0.001 of 21 batches is none",
             leavesNothing: false)
     }
 

@@ -9,6 +9,7 @@ import Testing
     /// most ranks have none.
     @Test(arguments: [
         "samples=24 heldOut=12", "samples=25 heldOut=13", "samples=13 heldOut=1 accumulate=2",
+        "samples=13 heldOut=5 halves=yes",
         "samples=40 heldOut=7 accumulate=3 clip=0.1 unused=yes frozen=yes schedule=step prefetch=yes",
         "samples=30 heldOut=14 schedule=plateau validateEvery=1 steps=4",
     ])

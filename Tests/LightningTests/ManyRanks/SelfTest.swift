@@ -14,7 +14,9 @@ struct SelfTest {
         run = try MPIRun("trainer-selftest", [scenario, scratch.path] + arguments, ranks: ranks, limit: 30)
         var values: [String: String] = [:]
         for line in run.output.split(separator: "\n") {
-            if let colon = line.firstRange(of: ": ") { values[String(line[..<colon.lowerBound])] = String(line[colon.upperBound...]) }
+            if let colon = line.firstRange(of: ": ") {
+                values[String(line[..<colon.lowerBound])] = String(line[colon.upperBound...])
+            }
         }
         self.values = values
     }

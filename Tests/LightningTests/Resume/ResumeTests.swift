@@ -92,7 +92,8 @@ import Testing
     }
 
     /// The last checkpoint: every bit of its tensors, and its texts with the directory's name left out.
-    private func contents(_ scratch: ScratchDirectory) throws -> (tensors: [String: [UInt64]], values: [String: String]) {
+    private func contents(_ scratch: ScratchDirectory) throws -> (tensors: [String: [UInt64]], values: [String: String])
+    {
         let checkpoint = try Checkpoint.read(from: scratch.file("final.h5"))
         return (
             try tensors(scratch.file("final.h5")).mapValues { $0.map(\.bitPattern) },

@@ -32,7 +32,8 @@ struct CallbackTests {
 
     /// As many epochs of two batches as there are values, one for each validation.
     private func fit(
-        _ values: [Double], _ callbacks: [Callback], samples: Int = 4, _ change: (inout Trainer.Configuration) -> Void = { _ in }
+        _ values: [Double], _ callbacks: [Callback], samples: Int = 4,
+        _ change: (inout Trainer.Configuration) -> Void = { _ in }
     ) throws -> Trainer {
         var configuration = ToyRun(directory: scratch.path).trainer
         configuration.maxEpochs = values.count
@@ -61,7 +62,8 @@ struct CallbackTests {
         let change = EarlyStopping(monitor: "val_loss", patience: 1, minimumChange: 0.5)
         #expect(try stop([3, 2.6, 1], change) == (2, "EarlyStopping: val_loss did not improve on 3.0 for 1 checks"))
         let largest = EarlyStopping(monitor: "val_loss", mode: .max, patience: 1)
-        #expect(try stop([1, 2, 1.5, 9], largest) == (3, "EarlyStopping: val_loss did not improve on 2.0 for 1 checks"))
+        #expect(
+            try stop([1, 2, 1.5, 9], largest) == (3, "EarlyStopping: val_loss did not improve on 2.0 for 1 checks"))
         #expect(largest.bestScore == 2 && largest.waitCount == 1)
         let nan = try stop([1, .nan, 1], EarlyStopping(monitor: "val_loss"))
         #expect(nan == (2, "EarlyStopping: val_loss is nan"))
@@ -80,10 +82,11 @@ struct CallbackTests {
         #expect(trainer.stopReason == nil && inside.waitCount == 0 && inside.bestScore == 1)
         // Every second epoch validates.
         let second = EarlyStopping(monitor: "val_loss", patience: 1)
-        #expect(try fit([3, 2, 1], [second]) {
-            $0.validateEveryEpochs = 2
-            $0.maxEpochs = 6
-        }.currentEpoch == 6)
+        #expect(
+            try fit([3, 2, 1], [second]) {
+                $0.validateEveryEpochs = 2
+                $0.maxEpochs = 6
+            }.currentEpoch == 6)
         #expect(second.bestScore == 1 && second.waitCount == 0)
     }
 

@@ -81,7 +81,9 @@ struct StepTests {
     }
 
     @Test func schedulesStepByStepsOrEpochs() throws {
-        func rates(_ schedule: ScheduleConfiguration, _ change: (inout Trainer.Configuration) -> Void) throws -> [Double] {
+        func rates(_ schedule: ScheduleConfiguration, _ change: (inout Trainer.Configuration) -> Void) throws
+            -> [Double]
+        {
             let module = OneWeight(schedule: schedule)
             _ = try fit(module, [0, 0, 0, 0]) {
                 $0.maxEpochs = 2
@@ -117,7 +119,7 @@ struct StepTests {
 
         run.module.plateauMonitor = "nothing"
         let unknown = #expect(throws: TrainingError.self) { try run.fit() }
-        let names = "train_loss, train_loss_epoch, train_loss_step, val_loss"
+        let names = "train_loss, train_loss_epoch, train_loss_step, val_ends, val_loss"
         #expect(
             unknown?.description
                 == "a plateau schedule monitors 'nothing', which was not logged; there are: \(names)")

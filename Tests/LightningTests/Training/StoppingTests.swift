@@ -84,10 +84,11 @@ struct StoppingTests {
                 == "trainer.limitTrainBatches: a fraction of 0.1 of 6 batches is none; the least is \(1.0 / 6)")
         var steps = 0
         let validation = #expect(throws: TrainingError.self) {
-            try fit({
-                $0.trainer.limitValidationBatches = .fraction(0.1)
-                $0.trainer.sanityValidationBatches = 0
-            }, { module, _ in module.inTraining = { _, _, _ in steps += 1 } })
+            try fit(
+                {
+                    $0.trainer.limitValidationBatches = .fraction(0.1)
+                    $0.trainer.sanityValidationBatches = 0
+                }, { module, _ in module.inTraining = { _, _, _ in steps += 1 } })
         }
         #expect(validation?.description.hasPrefix("trainer.limitValidationBatches: a fraction of 0.1 of 3") == true)
         #expect(steps == 0)
@@ -177,6 +178,7 @@ struct StoppingTests {
         let ranks = message { $0.ranks = 2 }
         #expect(
             ranks?.hasPrefix(
-                "2 ranks are asked for (trainer.ranks), and the program runs on 1; start it with: mpirun -n 2 ") == true)
+                "2 ranks are asked for (trainer.ranks), and the program runs on 1; start it with: mpirun -n 2 ") == true
+        )
     }
 }
