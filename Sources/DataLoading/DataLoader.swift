@@ -114,6 +114,9 @@ public final class BatchIterator<Batch: DataBatch> {
         return IndexedBatch(index: index, sampleIndices: indices, batch: batch)
     }
 
+    /// The position of the next batch in the epoch.
+    public var nextIndex: Int { range.lowerBound }
+
     /// The next batch, or nil at the end.
     ///
     /// - Throws: What reading the data set throws; the batch is then left out, and the next call yields the one after it.

@@ -120,10 +120,12 @@ public final class GradientReducer {
         counts.bytes += count * bucket.arena.dtype.byteCount
         if bucket.arena.dtype == .float64 {
             let numbers = start.assumingMemoryBound(to: Double.self)
-            tickets.append(lane.submitSum(of: UnsafeMutableBufferPointer(start: numbers, count: count), tag: bucket.tag))
+            tickets.append(
+                lane.submitSum(of: UnsafeMutableBufferPointer(start: numbers, count: count), tag: bucket.tag))
         } else {
             let numbers = start.assumingMemoryBound(to: Float.self)
-            tickets.append(lane.submitSum(of: UnsafeMutableBufferPointer(start: numbers, count: count), tag: bucket.tag))
+            tickets.append(
+                lane.submitSum(of: UnsafeMutableBufferPointer(start: numbers, count: count), tag: bucket.tag))
         }
     }
 

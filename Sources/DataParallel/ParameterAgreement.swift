@@ -29,10 +29,13 @@ public enum ParameterAgreement {
         for (rank, model) in models.enumerated() where model != models[0] {
             let place = zip(model, models[0]).enumerated().first { $0.element.0 != $0.element.1 }
             let detail =
-                place.map { "parameter \($0.offset) is '\($0.element.1)' on rank 0 and '\($0.element.0)' on rank \(rank)" }
+                place.map {
+                    "parameter \($0.offset) is '\($0.element.1)' on rank 0 and '\($0.element.0)' on rank \(rank)"
+                }
                 ?? "rank 0 has \(models[0].count) parameters and rank \(rank) has \(model.count)"
             throw ModelMismatch(
-                description: "the ranks have different models: \(detail). Build the model from the same configuration on every rank"
+                description:
+                    "the ranks have different models: \(detail). Build the model from the same configuration on every rank"
             )
         }
     }

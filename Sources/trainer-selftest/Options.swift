@@ -1,3 +1,4 @@
+import Foundation
 import Lightning
 import TrainerFixtures
 
@@ -9,6 +10,8 @@ struct Options {
     var final = "final.h5"
     /// Which fault to make, or what to try.
     var kind = ""
+    /// The optimizer step after which the last rank is killed, and by which signal.
+    var end: (step: Int, signal: Int32)?
     /// Whether each rank starts from other weights.
     var hasOwnWeights = false
 
@@ -38,12 +41,16 @@ struct Options {
             case "schedule": run.module.schedule = value
             case "unused": run.module.hasUnused = value == "yes"
             case "frozen": run.module.isBiasFrozen = value == "yes"
+            case "halves": run.module.halvesGradients = value == "yes"
             case "prefetch": run.prefetches = value == "yes"
             case "monitor": (checkpoint.monitor, saves) = (value, true)
             case "saveEvery": (checkpoint.everySteps, saves) = (try number(), true)
             case "patience": run.callbacks.append(EarlyStopping(monitor: "val_loss", patience: try number()))
             case "resume": run.resuming = value
             case "final": final = value
+            case "killAt": end = (try number(), SIGKILL)
+            case "terminateAt": end = (try number(), SIGTERM)
+            case "sanity": run.trainer.sanityValidationBatches = try number()
             case "kind": kind = value
             case "ownWeights": hasOwnWeights = value == "yes"
             default: throw OnPurpose("there is no option '\(key)'")

@@ -10,11 +10,16 @@ func report(_ trainer: Trainer, _ key: String, _ value: some Any) {
 
 /// Trains, tests and predicts, and says everything that can be compared.
 func train(_ options: Options) throws {
-    var run = options.run
+    let run = options.run
     let trainer = try run.makeTrainer()
     if options.hasOwnWeights { seedEverything(UInt64(trainer.globalRank)) }
     let module = try ToyModule(run.module)
-    run.trainer = trainer.configuration
+    if let end = options.end {
+        module.inTraining = { module, _, _ in
+            guard module.globalStep == end.step, trainer.globalRank == trainer.worldSize - 1 else { return }
+            kill(getpid(), end.signal)
+        }
+    }
     try trainer.fit(
         module, train: run.loader(run.samples), validation: run.loader(run.heldOut), checkpoint: run.resuming)
     report(trainer, "reductions", trainer.strategy.reductionCount)
@@ -93,6 +98,10 @@ func control(_ options: Options) throws {
         case "skip on one rank" where isLast && index == 1: throw SkipBatch()
         case "skip on all ranks" where index == 1: throw SkipBatch()
         case "stop" where isLast && module.currentEpoch == 1 && index == 1: trainer.requestStop("one rank wants it")
+        case "own metric":
+            // Falls on rank 0 and rises on the others.
+            let sign = trainer.isGlobalZero ? -1.0 : 1.0
+            module.log("own", sign * Double(trainer.progress.batch), onStep: true, onEpoch: false)
         case "print" where index == 0: module.print("printed in epoch \(module.currentEpoch)")
         default: break
         }
@@ -100,6 +109,8 @@ func control(_ options: Options) throws {
     try trainer.fit(module, train: run.loader(run.samples), validation: run.loader(run.heldOut))
     let steps = try trainer.strategy.gather("\(trainer.globalStep)", tag: "steps")
     report(trainer, "steps by rank", steps.joined(separator: " "))
+    let best = try trainer.strategy.gather("\(trainer.checkpointCallback?.bestScore ?? 0)", tag: "best score")
+    report(trainer, "best by rank", best.joined(separator: " "))
     report(trainer, "reason", trainer.stopReason ?? "none")
     report(trainer, "train samples", trainer.progress.samples)
     try trainer.saveCheckpoint(options.run.directory + "/" + options.final)
@@ -118,4 +129,23 @@ func gather(_ options: Options) throws {
         if options.kind == "unequal" { _ = try module.allGather(Tensor(filling: 1, shape: [rank + 1])) }
     }
     try trainer.fit(module, train: options.run.loader(options.run.samples))
+}
+
+/// A module whose only metric is logged by the last rank alone.
+private final class OneSidedModule: LightningModule, TrainingModule, ValidationModule {
+    private let weight = Parameter(Tensor([1.0]))
+
+    func trainingStep(_ batch: NumberedBatch, batchIndex: Int) -> Tensor { weight.value.sum() }
+    func validationStep(_ batch: NumberedBatch, batchIndex: Int) {
+        if globalRank == worldSize - 1 { log("only_here", 1) }
+    }
+    func configureOptimizers() -> OptimizerConfiguration { .init(SGD(parameters, learningRate: 0.1)) }
+}
+
+/// Trains a module that logs on one rank only.
+func trainOneSided(_ options: Options) throws {
+    var run = options.run
+    run.trainer.sanityValidationBatches = 0
+    let trainer = try run.makeTrainer()
+    try trainer.fit(OneSidedModule(), train: run.loader(run.samples), validation: run.loader(run.heldOut))
 }

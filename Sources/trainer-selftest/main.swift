@@ -10,9 +10,11 @@ func runScenario(_ arguments: [String]) throws {
     let options = try Options(Array(arguments.dropFirst(2)), directory: arguments[1])
     switch arguments[0] {
     case "train": try train(options)
+    case "fault" where options.kind == "only metric": try trainOneSided(options)
     case "fault": try trainWithFault(options)
     case "control": try control(options)
     case "gather": try gather(options)
+    case "steady": try countAllocations(options)
     case "reducer": try compareReducers()
     default: throw OnPurpose("there is no scenario '\(arguments[0])'")
     }

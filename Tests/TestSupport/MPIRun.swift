@@ -52,7 +52,7 @@ public struct MPIRun: Sendable {
         let ended = DispatchSemaphore(value: 0)
         process.terminationHandler = { _ in ended.signal() }
         let start = Date()
-        try process.run()
+        try Self.withAllSignals { try process.run() }
         timedOut = ended.wait(timeout: .now() + limit) == .timedOut
         if timedOut {
             // mpirun passes SIGTERM on to its ranks.
@@ -63,6 +63,15 @@ public struct MPIRun: Sendable {
         seconds = Date().timeIntervalSince(start)
         status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
         output = String(decoding: try Data(contentsOf: log), as: UTF8.self)
+    }
+
+    /// Tests run on threads that block signals, and a process begins with the mask of the thread that starts it.
+    private static func withAllSignals(_ body: () throws -> Void) rethrows {
+        var none = sigset_t(), before = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try body()
     }
 
     /// The folder the tests and the programs of this package are built in.

@@ -34,6 +34,7 @@ public final class RecordingModule: LightningModule, TrainingModule, ValidationM
         return []
     }
     public override func teardown(_ stage: RunStage) { hooks.add("teardown \(stage)") }
+    /// Noted.
     public func configureOptimizers() -> OptimizerConfiguration {
         hooks.add("configureOptimizers")
         return .init(SGD(parameters, learningRate: 0.1))
@@ -62,6 +63,7 @@ public final class RecordingModule: LightningModule, TrainingModule, ValidationM
         hooks.add("onAfterBatchTransfer")
         return batch
     }
+    /// Noted.
     public func trainingStep(_ batch: NumberedBatch, batchIndex: Int) -> Tensor {
         hooks.add("trainingStep \(batchIndex)")
         return loss(batch)
@@ -86,11 +88,14 @@ public final class RecordingModule: LightningModule, TrainingModule, ValidationM
         hooks.add("optimizerStep \(epoch) \(batchIndex)")
         optimizer.step()
     }
+    /// Noted.
     public func validationStep(_ batch: NumberedBatch, batchIndex: Int) {
         hooks.add("validationStep \(batchIndex)")
         log("val_loss", loss(batch))
     }
+    /// Noted.
     public func testStep(_ batch: NumberedBatch, batchIndex: Int) { hooks.add("testStep \(batchIndex)") }
+    /// Noted.
     public func predictStep(_ batch: NumberedBatch, batchIndex: Int) -> Tensor {
         hooks.add("predictStep \(batchIndex)")
         return batch.inputs

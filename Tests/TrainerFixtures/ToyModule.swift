@@ -14,6 +14,8 @@ public final class ToyModule: LightningModule, HyperparameterModule, TrainingMod
         public var hasUnused = false
         /// Whether the first layer's bias is frozen.
         public var isBiasFrozen = false
+        /// Whether gradients are halved after the backward pass, which every rank must do or none.
+        public var halvesGradients = false
         /// The initial learning rate.
         public var learningRate = 0.05
         /// The schedule: `none`, `step`, `epoch` or `plateau`.
@@ -114,6 +116,15 @@ public final class ToyModule: LightningModule, HyperparameterModule, TrainingMod
         default: return .init(optimizer)
         }
     }
+
+    /// Halves the gradients, when asked to.
+    public override func onAfterBackward() {
+        guard hyperparameters.halvesGradients else { return }
+        for parameter in parameters { if let gradient = parameter.gradient { parameter.setGradient(gradient * 0.5) } }
+    }
+
+    /// Logs what does not come from batches, on ranks without any too.
+    public override func onValidationEpochEnd() { log("val_ends", 1, reduce: .max) }
 
     /// Calls ``atEpochEnd``.
     public override func onTrainEpochEnd() throws { try atEpochEnd?(self) }

@@ -64,7 +64,8 @@ public final class ModelCheckpoint: Callback {
     /// Decides about the directory.
     public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) throws {
         guard topCount >= -1, everyEpochs >= 0, everySteps ?? 1 > 0 else {
-            throw TrainingError("ModelCheckpoint: saveTop \(topCount), everyEpochs \(everyEpochs), everySteps \(everySteps ?? 1)")
+            throw TrainingError(
+                "ModelCheckpoint: saveTop \(topCount), everyEpochs \(everyEpochs), everySteps \(everySteps ?? 1)")
         }
         let directory = try givenDirectory ?? trainer.runDirectory() + "/checkpoints"
         self.directory = directory

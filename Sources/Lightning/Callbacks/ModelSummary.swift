@@ -12,7 +12,10 @@ public final class ModelSummary: Callback {
     public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) throws {
         trainer.print(text(module))
         let (topology, threads) = (trainer.strategy.topology, Parallel.threadCount)
-        let ranks = topology.worldSize == 1 ? "1 process" : "\(topology.worldSize) ranks on \(topology.nodeCount) node\(topology.nodeCount == 1 ? "" : "s")"
+        let ranks =
+            topology.worldSize == 1
+            ? "1 process"
+            : "\(topology.worldSize) ranks on \(topology.nodeCount) node\(topology.nodeCount == 1 ? "" : "s")"
         trainer.print("\(ranks), \(threads) thread\(threads == 1 ? "" : "s") each, BLAS kernel \(blasKernel)")
     }
 
@@ -33,8 +36,12 @@ public final class ModelSummary: Callback {
         let all = parameters.reduce(0) { $0 + $1.elementCount }
         let trained = parameters.filter(\.requiresGradient).reduce(0) { $0 + $1.elementCount }
         let bytes = parameters.reduce(0) { $0 + $1.elementCount * $1.dtype.byteCount }
-        let lines = [row("name", "type", "parameters"), line] + rows.map { row($0.0, $0.1, grouped($0.2)) }
-            + [line, " \(grouped(trained)) trainable, \(grouped(all - trained)) frozen, \(ResultsTable.number(Double(bytes) / 1_048_576)) MiB"]
+        let lines =
+            [row("name", "type", "parameters"), line] + rows.map { row($0.0, $0.1, grouped($0.2)) }
+            + [
+                line,
+                " \(grouped(trained)) trainable, \(grouped(all - trained)) frozen, \(ResultsTable.number(Double(bytes) / 1_048_576)) MiB",
+            ]
         return lines.joined(separator: "\n")
     }
 

@@ -50,7 +50,8 @@ public final class ProgressBar: Callback {
         let metrics = trainer.progressBarMetrics.map { "\($0.name) \(ResultsTable.number($0.value))" }
         output.progress(
             stage, position: position, total: total,
-            "\(String(format: "%.1f", rate)) batches/s, \(clock(left)) left" + (metrics.isEmpty ? "" : " │ " + metrics.joined(separator: " ")))
+            "\(String(format: "%.1f", rate)) batches/s, \(clock(left)) left"
+                + (metrics.isEmpty ? "" : " │ " + metrics.joined(separator: " ")))
     }
 
     private func clock(_ seconds: Double) -> String {

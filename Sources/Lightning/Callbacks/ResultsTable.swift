@@ -9,7 +9,8 @@ enum ResultsTable {
         let valueWidth = max(5, rows.map(\.1.count).max() ?? 0)
         let line = String(repeating: "─", count: nameWidth + 2) + "┬" + String(repeating: "─", count: valueWidth + 2)
         func row(_ a: String, _ b: String) -> String { " \(pad(a, nameWidth)) │ \(pad(b, valueWidth))" }
-        return ([line, row("\(title) metric", "value"), line.replacingOccurrences(of: "┬", with: "┼")]
+        return
+            ([line, row("\(title) metric", "value"), line.replacingOccurrences(of: "┬", with: "┼")]
             + rows.map { row($0.0, $0.1) } + [line.replacingOccurrences(of: "┬", with: "┴")]).joined(separator: "\n")
     }
 

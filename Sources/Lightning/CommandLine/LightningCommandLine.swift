@@ -7,7 +7,9 @@ import Tensors
 extension RunAction: ExpressibleByArgument {}
 
 /// The arguments of the command line.
-struct RunArguments: ParsableArguments {
+struct RunArguments: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "lightning")
+
     @Argument(help: "fit, validate, test or predict.")
     var action: RunAction
 

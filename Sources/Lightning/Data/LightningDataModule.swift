@@ -13,7 +13,9 @@ open class LightningDataModule {
     /// A data module.
     public init() {}
 
-    /// Fetches or converts data; runs on one rank per node (or of the job) while the others wait. Set no state here.
+    /// Fetches or converts data; runs on one rank per node (or of the job) while the others wait.
+    ///
+    /// Set no state here.
     open func prepareData() throws {}
     /// Prepares this rank, such as opening files.
     open func setup(_ stage: RunStage) throws {}

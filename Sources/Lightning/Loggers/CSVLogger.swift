@@ -35,7 +35,8 @@ public final class CSVLogger: MetricLogger {
         if let file { return file }
         if !FileManager.default.fileExists(atPath: path) {
             guard
-                FileManager.default.createFile(atPath: path, contents: Data("epoch,batch,step,samples,seconds,name,value\n".utf8))
+                FileManager.default.createFile(
+                    atPath: path, contents: Data("epoch,batch,step,samples,seconds,name,value\n".utf8))
             else { throw TrainingError("\(path) cannot be created") }
         }
         guard let handle = FileHandle(forWritingAtPath: path) else { throw TrainingError("\(path) cannot be written") }

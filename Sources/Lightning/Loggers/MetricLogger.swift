@@ -14,7 +14,9 @@ public struct MetricRecord: Sendable {
     public var values: [(name: String, value: Double)]
 }
 
-/// Keeps what a run logs. Called on global rank 0 only.
+/// Keeps what a run logs.
+///
+/// Called on global rank 0 only.
 public protocol MetricLogger: AnyObject {
     /// Where this logger writes; nil when nowhere.
     var directory: String? { get }

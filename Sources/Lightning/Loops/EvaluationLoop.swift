@@ -52,7 +52,7 @@ struct EvaluationLoop<Batch: DataBatch> {
             try hooks.start()
             try hooks.epochStart()
             let batches = loader.batches(of: sampler, limit: count)
-            while let next = try batches.next() {
+            while let next = try read(batches) {
                 // A rank without samples in a short batch has nothing to do, and nothing to wait for.
                 guard let batch = next.batch else { continue }
                 try runBatch(batch, next.index, hooks)
@@ -81,6 +81,13 @@ struct EvaluationLoop<Batch: DataBatch> {
         return try limit.count(of: sampler.batchCount, what: "trainer.\(flag)")
     }
 
+    /// The next batch; what goes wrong in reading it is reported as that batch's.
+    private func read(_ batches: BatchIterator<Batch>) throws -> IndexedBatch<Batch>? {
+        Watchdog.phase = TrainingPhase(
+            "reading \(kind.rawValue) data", epoch: trainer.progress.epoch, batch: batches.nextIndex)
+        return try batches.next()
+    }
+
     private func runBatch(_ batch: Batch, _ index: Int, _ hooks: EvaluationHooks) throws {
         Watchdog.phase = TrainingPhase(kind.rawValue, epoch: trainer.progress.epoch, batch: index)
         RandomContext.current.begin(step: index, shard: trainer.globalRank)
@@ -94,6 +101,7 @@ struct EvaluationLoop<Batch: DataBatch> {
 
     /// One exchange for all metrics; then loggers and callbacks may see them.
     private func finish() throws -> [String: Double] {
+        Watchdog.phase = TrainingPhase("the end of \(kind.rawValue)", epoch: trainer.progress.epoch)
         let entries = try trainer.logging.evaluation.reduced(
             over: trainer.strategy, tag: "metrics of a \(kind.rawValue)")
         let values = trainer.logging.finish(entries)

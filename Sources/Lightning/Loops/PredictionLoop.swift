@@ -26,7 +26,7 @@ struct PredictionLoop<M: PredictionModule> {
             try trainer.call({ try $0.onPredictStart(trainer, module) }, { try module.onPredictStart() })
             try trainer.call({ try $0.onPredictEpochStart(trainer, module) }, { try module.onPredictEpochStart() })
             let batches = loader.batches(of: sampler, limit: count)
-            while let next = try batches.next() {
+            while let next = try read(batches) {
                 guard let batch = next.batch else { continue }
                 rows.append(try predict(batch, next.index, samples: next.sampleIndices.count))
                 indices += next.sampleIndices.map(Int64.init)
@@ -39,6 +39,11 @@ struct PredictionLoop<M: PredictionModule> {
         return try gather(rows, indices)
     }
 
+    private func read(_ batches: BatchIterator<M.Batch>) throws -> IndexedBatch<M.Batch>? {
+        Watchdog.phase = TrainingPhase("reading prediction data", batch: batches.nextIndex)
+        return try batches.next()
+    }
+
     private func predict(_ batch: M.Batch, _ index: Int, samples: Int) throws -> Tensor {
         Watchdog.phase = TrainingPhase("prediction", batch: index)
         try trainer.call(
@@ -48,7 +53,8 @@ struct PredictionLoop<M: PredictionModule> {
         let prediction = try module.predictStep(batch, batchIndex: index).detached
         guard prediction.rank > 0, prediction.shape[0] == samples else {
             throw TrainingError(
-                "predictStep returned shape \(prediction.shape) for \(samples) samples; the first extent must be the samples")
+                "predictStep returned shape \(prediction.shape) for \(samples) samples; the first extent must be the samples"
+            )
         }
         try trainer.call(
             {

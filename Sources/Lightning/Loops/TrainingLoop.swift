@@ -5,7 +5,9 @@ import NN
 import Optimizers
 import Tensors
 
-/// Training, from top to bottom. The same lines run in one process and on many ranks.
+/// Training, from top to bottom.
+///
+/// The same lines run in one process and on many ranks.
 struct TrainingLoop<M: TrainingModule> {
     let trainer: Trainer
     let module: M
@@ -44,7 +46,9 @@ struct TrainingLoop<M: TrainingModule> {
             if let control = try runBatch(next, &window, isLast: next.index == count - 1) {
                 if control.signal != 0 { try interrupt(control.signal) }
                 mustStop = try trainer.stopsNow(control)
-                if mustStop, trainer.progress.batchInEpoch < count, validatesInFit { trainer.progress.awaitValidation() }
+                if mustStop, trainer.progress.batchInEpoch < count, validatesInFit {
+                    trainer.progress.awaitValidation()
+                }
             }
         }
         try endEpoch(isComplete: trainer.progress.batchInEpoch >= count)
@@ -58,8 +62,8 @@ struct TrainingLoop<M: TrainingModule> {
 
     /// The next batch; what goes wrong in reading it is reported as that batch's.
     private func read(_ batches: BatchIterator<M.Batch>) throws -> IndexedBatch<M.Batch>? {
-        let progress = trainer.progress
-        Watchdog.phase = TrainingPhase("reading training data", epoch: progress.epoch, batch: progress.batchInEpoch)
+        Watchdog.phase = TrainingPhase(
+            "reading training data", epoch: trainer.progress.epoch, batch: batches.nextIndex)
         return try batches.next()
     }
 

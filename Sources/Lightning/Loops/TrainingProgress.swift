@@ -1,4 +1,6 @@
-/// How far training has come. One value, moved forward in one place: the training loop.
+/// How far training has come.
+///
+/// One value, moved forward in one place: the training loop.
 public struct TrainingProgress: Codable, Sendable, Equatable {
     /// Epochs completed.
     public private(set) var epoch = 0

@@ -3,7 +3,9 @@ import Foundation
 /// JSON texts that hold every number: also those that are infinite, or none.
 enum JSON {
     /// One line, keys sorted.
-    static func encode(_ value: some Encodable) throws -> String { String(decoding: try data(value, []), as: UTF8.self) }
+    static func encode(_ value: some Encodable) throws -> String {
+        String(decoding: try data(value, []), as: UTF8.self)
+    }
 
     /// Many lines for people, keys sorted.
     static func pretty(_ value: some Encodable) throws -> Data { try data(value, .prettyPrinted) }

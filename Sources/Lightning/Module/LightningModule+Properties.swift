@@ -42,12 +42,15 @@ extension LightningModule {
         let all = try allGatherUnequal(tensor)
         for (rank, other) in all.enumerated() where other.shape != all[0].shape {
             throw TrainingError(
-                "allGather: rank 0 gave shape \(all[0].shape) and rank \(rank) gave \(other.shape); use allGatherUnequal")
+                "allGather: rank 0 gave shape \(all[0].shape) and rank \(rank) gave \(other.shape); use allGatherUnequal"
+            )
         }
         return Tensor.stack(all)
     }
 
-    /// The tensors of all ranks, by rank; their shapes may differ. Every rank must call it.
+    /// The tensors of all ranks, by rank; their shapes may differ.
+    ///
+    /// Every rank must call it.
     public final func allGatherUnequal(_ tensor: Tensor) throws -> [Tensor] {
         guard let attachedTrainer else { return [tensor.detached] }
         return try attachedTrainer.strategy.gather(tensor, tag: "allGather")

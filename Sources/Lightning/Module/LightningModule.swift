@@ -25,11 +25,15 @@ open class LightningModule: Module {
 
     // MARK: - Preparation
 
-    /// Downloads or converts data; runs on one rank per node (or of the job) while the others wait. Set no state here.
+    /// Downloads or converts data; runs on one rank per node (or of the job) while the others wait.
+    ///
+    /// Set no state here.
     open func prepareData() throws {}
     /// Prepares this rank for a run, such as building data sets.
     open func setup(_ stage: RunStage) throws {}
-    /// Makes layers that depend on data seen in ``setup(_:)``. Called in every run, so it must be repeatable.
+    /// Makes layers that depend on data seen in ``setup(_:)``.
+    ///
+    /// Called in every run, so it must be repeatable.
     open func configureModel() throws {}
     /// Callbacks that belong to this module; each replaces the trainer's callbacks of the same class.
     open func configureCallbacks() -> [Callback] { [] }
@@ -89,7 +93,9 @@ open class LightningModule: Module {
 
     /// Puts the module in evaluation mode for validation.
     open func onValidationModelEvaluate() throws { evaluate() }
-    /// Puts the module back in training mode after validation. The modes of all submodules were restored before.
+    /// Puts the module back in training mode after validation.
+    ///
+    /// The modes of all submodules were restored before.
     open func onValidationModelTrain() throws {}
     /// Before a validation.
     open func onValidationStart() throws {}

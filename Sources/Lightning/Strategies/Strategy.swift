@@ -13,7 +13,9 @@ public struct StepControl: Sendable, Equatable {
     public var signal: Int32 = 0
 }
 
-/// How the ranks of a job work together. The loops are written once against it.
+/// How the ranks of a job work together.
+///
+/// The loops are written once against it.
 public protocol Strategy: AnyObject {
     /// Where this rank stands.
     var topology: Topology { get }

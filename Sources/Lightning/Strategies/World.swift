@@ -51,6 +51,7 @@ public final class World: Sendable {
 
     private static func processEnds(_ status: Int32) {
         guard let world = try? shared.get(), MPIEnvironment.isActive else { return }
+        SignalWatch.remove()  // whatever was to be saved is
         let isAgreed = status == 0 || status == agreedStatus.load(ordering: .relaxed)
         if !isAgreed { MPIEnvironment.abort(code: status) }
         world.finish()

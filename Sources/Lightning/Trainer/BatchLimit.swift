@@ -1,4 +1,6 @@
-/// How much of a data set a run reads per epoch. In YAML: `all`, a number of batches, or a fraction such as `0.1`.
+/// How much of a data set a run reads per epoch.
+///
+/// In YAML: `all`, a number of batches, or a fraction such as `0.1`.
 public enum BatchLimit: Sendable, Equatable, Codable {
     /// Everything.
     case all
@@ -18,7 +20,8 @@ public enum BatchLimit: Sendable, Equatable, Codable {
             let count = Int(Double(available) * share)
             guard count > 0 || available == 0 else {
                 throw TrainingError(
-                    "\(what): a fraction of \(share) of \(available) batches is none; the least is \(1 / Double(available))")
+                    "\(what): a fraction of \(share) of \(available) batches is none; the least is \(1 / Double(available))"
+                )
             }
             return count
         }

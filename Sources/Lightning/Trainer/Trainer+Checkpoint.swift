@@ -145,7 +145,9 @@ extension Trainer {
         progress = run.progress
         RandomContext.current.seed = configuration.seed
         if run.seed != configuration.seed {
-            print("note: the checkpoint was made with seed \(run.seed), this run has \(configuration.seed): the order of samples changes")
+            print(
+                "note: the checkpoint was made with seed \(run.seed), this run has \(configuration.seed): the order of samples changes"
+            )
         }
         if let state = checkpoint.optimizers.first { try optimizer.load(state) }
         guard run.learningRates.count == optimizer.groups.count else {

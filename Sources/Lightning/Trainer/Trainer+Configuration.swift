@@ -1,7 +1,9 @@
 import Optimizers
 
 extension Trainer {
-    /// All flags of a trainer. What YAML files, overrides on the command line and checkpoints speak.
+    /// All flags of a trainer.
+    ///
+    /// What YAML files, overrides on the command line and checkpoints speak.
     public struct Configuration: Codable, Sendable, Equatable, DefaultInitializable {
         /// Stops after so many epochs; 1000 when neither this nor `maxSteps` nor `maxSeconds` is given.
         public var maxEpochs: Int?

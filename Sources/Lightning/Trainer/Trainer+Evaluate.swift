@@ -75,7 +75,8 @@ extension Trainer {
     }
 
     private func predict<M: PredictionModule>(
-        _ module: M, _ data: DataPreparation, _ loader: @escaping () throws -> DataLoader<M.Batch>, _ checkpoint: String?
+        _ module: M, _ data: DataPreparation, _ loader: @escaping () throws -> DataLoader<M.Batch>,
+        _ checkpoint: String?
     ) throws -> Tensor? {
         try run(.predict, module, data: data) {
             if let checkpoint { try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true)) }

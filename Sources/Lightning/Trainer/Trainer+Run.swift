@@ -89,7 +89,9 @@ extension Trainer {
     }
 
     /// Where a batch passes on its way to a step.
-    func transfer<Batch: DataBatch>(_ batch: Batch, to module: LightningModule, dataLoaderIndex: Int = 0) throws -> Batch {
+    func transfer<Batch: DataBatch>(_ batch: Batch, to module: LightningModule, dataLoaderIndex: Int = 0) throws
+        -> Batch
+    {
         let before = try module.onBeforeBatchTransfer(batch, dataLoaderIndex: dataLoaderIndex)
         let moved = try module.transferBatchToDevice(before, dataLoaderIndex: dataLoaderIndex)
         let after = try module.onAfterBatchTransfer(moved, dataLoaderIndex: dataLoaderIndex)

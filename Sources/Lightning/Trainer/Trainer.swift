@@ -56,7 +56,8 @@ public final class Trainer {
     var schedules: [ScheduleState] = []
     /// A checkpoint whose state is handed out while the run is set up.
     var resuming: Checkpoint?
-    weak var module: LightningModule?
+    /// The module of the last run; it knows its trainer weakly.
+    var module: LightningModule?
     private let start = ContinuousClock.now
     private var directory: String?
     private let usesDefaultLogger: Bool
@@ -98,7 +99,8 @@ public final class Trainer {
 
     /// A trainer with the most used flags; the others have their defaults.
     public convenience init(
-        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int = 1, gradientClipNorm: Double? = nil,
+        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int = 1,
+        gradientClipNorm: Double? = nil,
         fastDevRun: Int = 0, seed: UInt64 = 42, defaultRootDir: String = "lightning_logs", callbacks: [Callback] = [],
         loggers: [any MetricLogger]? = nil
     ) throws {
@@ -166,7 +168,9 @@ public final class Trainer {
     }
 
     /// A monitored metric when a callback may look at it: it became final since it was last looked at, and is the same
-    /// on all ranks. Nil at other times, such as in an epoch without a validation.
+    /// on all ranks.
+    ///
+    /// Nil at other times, such as in an epoch without a validation.
     ///
     /// - Throws: ``TrainingError`` at the end of an epoch when there never was such a metric, with the names that are.
     func monitored(_ name: String, by user: String, _ moment: MetricsMoment) throws -> Double? {

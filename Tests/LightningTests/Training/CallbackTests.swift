@@ -1,0 +1,213 @@
+import Checkpoints
+import Foundation
+import Lightning
+import TestSupport
+import Testing
+import TrainerFixtures
+
+/// A module that logs given values as `val_loss`, one a validation.
+private final class ScriptedModule: LightningModule, TrainingModule, ValidationModule {
+    private let weight = Parameter(Tensor([1.0]))
+    private var values: [Double]
+
+    init(_ values: [Double]) {
+        self.values = values
+        super.init()
+    }
+
+    func trainingStep(_ batch: NumberedBatch, batchIndex: Int) -> Tensor {
+        log("epoch_number", Double(currentEpoch), onStep: false, onEpoch: true)
+        return (weight.value * 0).sum()
+    }
+
+    func validationStep(_ batch: NumberedBatch, batchIndex: Int) { log("val_loss", values.removeFirst()) }
+    func configureOptimizers() -> OptimizerConfiguration { .init(SGD(parameters, learningRate: 0.1)) }
+}
+
+/// EarlyStopping, ModelCheckpoint and its index, by values given to them.
+struct CallbackTests {
+    private let scratch: ScratchDirectory
+
+    init() throws { scratch = try ScratchDirectory() }
+
+    /// As many epochs of two batches as there are values, one for each validation.
+    private func fit(
+        _ values: [Double], _ callbacks: [Callback], samples: Int = 4,
+        _ change: (inout Trainer.Configuration) -> Void = { _ in }
+    ) throws -> Trainer {
+        var configuration = ToyRun(directory: scratch.path).trainer
+        configuration.maxEpochs = values.count
+        configuration.sanityValidationBatches = 0
+        change(&configuration)
+        let trainer = try Trainer(configuration: configuration, callbacks: callbacks, loggers: [])
+        func loader(_ count: Int) -> DataLoader<NumberedBatch> {
+            DataLoader(NumberedDataset(count: count), batchSize: 2)
+        }
+        try trainer.fit(ScriptedModule(values), train: loader(samples), validation: loader(1))
+        return trainer
+    }
+
+    // MARK: - EarlyStopping
+
+    @Test func earlyStoppingStopsForEachReason() throws {
+        func stop(_ values: [Double], _ callback: EarlyStopping) throws -> (Int, String?) {
+            let trainer = try fit(values, [callback])
+            #expect(callback.stoppedEpoch == (trainer.stopReason == nil ? nil : trainer.currentEpoch))
+            return (trainer.currentEpoch, trainer.stopReason)
+        }
+        let patience = try stop([3, 2, 2, 2.5, 1, 1], EarlyStopping(monitor: "val_loss", patience: 2))
+        #expect(patience == (4, "EarlyStopping: val_loss did not improve on 2.0 for 2 checks"))
+        let never = try stop([3, 2, 1], EarlyStopping(monitor: "val_loss", patience: 1))
+        #expect(never == (3, nil))
+        let change = EarlyStopping(monitor: "val_loss", patience: 1, minimumChange: 0.5)
+        #expect(try stop([3, 2.6, 1], change) == (2, "EarlyStopping: val_loss did not improve on 3.0 for 1 checks"))
+        let largest = EarlyStopping(monitor: "val_loss", mode: .max, patience: 1)
+        #expect(
+            try stop([1, 2, 1.5, 9], largest) == (3, "EarlyStopping: val_loss did not improve on 2.0 for 1 checks"))
+        #expect(largest.bestScore == 2 && largest.waitCount == 1)
+        let nan = try stop([1, .nan, 1], EarlyStopping(monitor: "val_loss"))
+        #expect(nan == (2, "EarlyStopping: val_loss is nan"))
+        let borne = try stop([1, .infinity, 0.5], EarlyStopping(monitor: "val_loss", checksFinite: false))
+        #expect(borne == (3, nil))
+        let reached = try stop([1, 0.1, 1], EarlyStopping(monitor: "val_loss", stoppingThreshold: 0.5))
+        #expect(reached == (2, "EarlyStopping: val_loss reached 0.1"))
+        let diverged = try stop([1, 9, 1], EarlyStopping(monitor: "val_loss", divergenceThreshold: 5))
+        #expect(diverged == (2, "EarlyStopping: val_loss diverged to 9.0"))
+    }
+
+    @Test func aValueIsLookedAtOnce() throws {
+        // Validations after the second batch of three; the end of the epoch brings nothing new.
+        let inside = EarlyStopping(monitor: "val_loss", patience: 1)
+        let trainer = try fit([3, 2, 1], [inside], samples: 6) { $0.validateEveryBatches = 2 }
+        #expect(trainer.stopReason == nil && inside.waitCount == 0 && inside.bestScore == 1)
+        // Every second epoch validates.
+        let second = EarlyStopping(monitor: "val_loss", patience: 1)
+        #expect(
+            try fit([3, 2, 1], [second]) {
+                $0.validateEveryEpochs = 2
+                $0.maxEpochs = 6
+            }.currentEpoch == 6)
+        #expect(second.bestScore == 1 && second.waitCount == 0)
+    }
+
+    @Test func aMonitorOfNothingIsAnError() throws {
+        for callback in [EarlyStopping(monitor: "x"), ModelCheckpoint(monitor: "x")] {
+            let error = #expect(throws: TrainingError.self) { try fit([1, 2], [callback]) }
+            #expect(
+                error?.description
+                    == "\(type(of: callback)) monitors 'x', which was not logged; there are: epoch_number, val_loss")
+        }
+    }
+
+    // MARK: - ModelCheckpoint
+
+    private struct Index: Codable, Equatable {
+        struct Entry: Codable, Equatable {
+            var file: String
+            var epoch: Int
+            var step: Int
+        }
+        var kept: [Entry]
+        var last: String?
+    }
+
+    private func index() throws -> Index {
+        let data = try Data(contentsOf: URL(fileURLWithPath: scratch.file("version_0/checkpoints/index.json")))
+        return try JSONDecoder().decode(Index.self, from: data)
+    }
+
+    private func files() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: scratch.file("version_0/checkpoints")).sorted()
+    }
+
+    @Test func theBestAreKeptAndOfEqualOnesTheNewer() throws {
+        let callback = ModelCheckpoint(monitor: "val_loss", saveTop: 2)
+        _ = try fit([3, 1, 2, 1, 5], [callback])
+        let best = "epoch-003-step-000008-val_loss-1.0000.h5", second = "epoch-001-step-000004-val_loss-1.0000.h5"
+        #expect(try files() == [second, best, "index.json", "last.h5"])
+        let wanted = [Index.Entry(file: best, epoch: 3, step: 8), Index.Entry(file: second, epoch: 1, step: 4)]
+        #expect(try index() == Index(kept: wanted, last: "last.h5"))
+        #expect(callback.bestScore == 1 && callback.bestPath == scratch.file("version_0/checkpoints/\(best)"))
+    }
+
+    @Test func notANumberIsTheWorstScore() throws {
+        let callback = ModelCheckpoint(monitor: "val_loss", mode: .max, saveTop: 2)
+        _ = try fit([.nan, 1, .nan], [callback])
+        #expect(callback.bestScore == 1)
+        #expect(try index().kept.map(\.epoch) == [1, 2])
+        let alone = ModelCheckpoint(monitor: "val_loss", directory: scratch.file("alone"))
+        _ = try fit([.nan], [alone])
+        #expect(alone.bestScore == .infinity && alone.bestPath != nil)
+    }
+
+    @Test func withoutAMonitorTheNewestIsKept() throws {
+        _ = try fit([3, 1, 2], [ModelCheckpoint()])
+        #expect(try files() == ["epoch-002-step-000006.h5", "index.json", "last.h5"])
+    }
+
+    @Test func allOrNoneAreKept() throws {
+        _ = try fit([3, 1, 2], [ModelCheckpoint(monitor: "val_loss", saveTop: -1)])
+        #expect(try files().count == 5)
+        let none = ModelCheckpoint(monitor: "val_loss", saveTop: 0, saveLast: false, directory: scratch.file("none"))
+        _ = try fit([3, 1, 2], [none])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("none")) == ["index.json"])
+        #expect(none.bestPath == nil && none.lastPath == nil)
+    }
+
+    @Test func anEpochWithoutAValidationIsNotScored() throws {
+        let callback = ModelCheckpoint(monitor: "val_loss", saveTop: -1)
+        _ = try fit([3, 1], [callback]) {
+            $0.validateEveryEpochs = 2
+            $0.maxEpochs = 4
+        }
+        #expect(try index().kept.map(\.epoch) == [3, 1])
+    }
+
+    @Test func everyEpochsAndEverySteps() throws {
+        _ = try fit([3, 1, 2, 4], [ModelCheckpoint(saveTop: -1, everySteps: 3, everyEpochs: 2)])
+        #expect(try index().kept.map(\.epoch) == [3, 1])
+    }
+
+    // MARK: - Others
+
+    @Test func callbacksOfTheModuleReplaceThoseOfTheirClass() throws {
+        final class Own: LightningModule, TrainingModule {
+            let weight = Parameter(Tensor([1.0]))
+            func trainingStep(_ batch: NumberedBatch, batchIndex: Int) -> Tensor {
+                log("a", 1, onEpoch: true)
+                log("b", 1, onEpoch: true)
+                return weight.value.sum()
+            }
+            func configureOptimizers() -> OptimizerConfiguration { .init(SGD(parameters, learningRate: 0.1)) }
+            override func configureCallbacks() -> [Callback] {
+                [EarlyStopping(monitor: "a", patience: 9), EarlyStopping(monitor: "b", patience: 9)]
+            }
+        }
+        let run = ToyRun(directory: scratch.path)
+        let given: [Callback] = [EarlyStopping(monitor: "c"), HookCallback()]
+        let trainer = try Trainer(configuration: run.trainer, callbacks: given, loggers: [])
+        for _ in 0..<2 { try trainer.fit(Own(), train: run.loader(8)) }
+        #expect(
+            trainer.callbacks.map(\.stateKey) == ["HookCallback", "EarlyStopping a min", "EarlyStopping b min"])
+    }
+
+    private final class HookCallback: Callback {}
+
+    @Test func loggersHearHowARunEnded() throws {
+        final class Listener: MetricLogger {
+            let directory: String? = nil
+            var heard: [String] = []
+            func logHyperparameters(_ yaml: String) { heard.append("hyperparameters") }
+            func log(_ record: MetricRecord) {}
+            func flush() {}
+            func finalize(_ status: String) { heard.append(status) }
+        }
+        let listener = Listener()
+        var run = ToyRun(directory: scratch.path)
+        let trainer = try Trainer(configuration: run.trainer, loggers: [listener])
+        try trainer.fit(ToyModule(run.module), train: run.loader(8))
+        run.failing = 3
+        #expect(throws: OnPurpose.self) { try trainer.fit(ToyModule(run.module), train: run.loader(8)) }
+        #expect(listener.heard == ["hyperparameters", "finished", "hyperparameters", "failed"])
+    }
+}
