@@ -42,7 +42,7 @@ public enum Experiments {
     ) throws {
         _ = try trainer.validate(module, data: data, checkpoint: checkpoint)
         let settings = module.hyperparameters
-        let numbers = settings.prompt.compactMap { character in data.vocabulary.firstIndex(of: character).map(Int64.init) }
+        let numbers = settings.prompt.compactMap { data.vocabulary.firstIndex(of: $0).map(Int64.init) }
         guard numbers.count == settings.prompt.count, !numbers.isEmpty else {
             throw TrainingError("model.prompt '\(settings.prompt)' has characters that are not in the text")
         }

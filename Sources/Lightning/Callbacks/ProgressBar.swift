@@ -136,6 +136,8 @@ private final class ProgressOutput {
         interval = isTerminal ? 0.1 : plainInterval
     }
 
+    /// Whether people see the output on a terminal.
+    ///
     /// Under `mpirun` a rank cannot know: Open MPI gives it a terminal of its own even when the output goes to a file.
     /// There it is plain, unless the launch script, which knows, says otherwise in LIGHTNING_TERMINAL.
     static var standardOutputIsTerminal: Bool {

@@ -36,7 +36,9 @@ public enum LightningCommandLine {
         let arguments = RunArguments.parseOrExit()
         do {
             let outcome = try run(arguments, experiments)
-            if arguments.json, outcome.trainer.isGlobalZero { StandardOutput.write(try JSONReport.text(outcome) + "\n") }
+            if arguments.json, outcome.trainer.isGlobalZero {
+                StandardOutput.write(try JSONReport.text(outcome) + "\n")
+            }
             exit(0)
         } catch let interrupted as Interrupted {
             if rank == 0 { report("\(interrupted)") }

@@ -181,7 +181,8 @@ struct TrainingLoop<M: TrainingModule> {
     /// Whether the fit validates at all.
     var validatesInFit: Bool {
         let flags = trainer.configuration
-        return validation != nil && (flags.validateEverySteps ?? flags.validateEveryBatches ?? flags.validateEveryEpochs) > 0
+        let interval = flags.validateEverySteps ?? flags.validateEveryBatches ?? flags.validateEveryEpochs
+        return validation != nil && interval > 0
     }
 
     /// Whether a validation falls due in the window of batches that ends with `index`.
