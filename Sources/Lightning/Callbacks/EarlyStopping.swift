@@ -56,6 +56,14 @@ public final class EarlyStopping: Callback {
     /// Distinguishes several of them.
     public override var stateKey: String { "EarlyStopping \(monitor) \(mode.rawValue)" }
 
+    /// A run that was stopped stays stopped when it is resumed; another run begins anew.
+    public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) {
+        guard trainer.resuming != nil else { return state = State() }
+        if let epoch = state.stoppedEpoch {
+            trainer.requestStop("EarlyStopping: \(monitor) had stopped this run after \(epoch) epochs")
+        }
+    }
+
     /// Looks at the metric.
     public override func onMetricsReady(_ trainer: Trainer, _ module: LightningModule, _ moment: MetricsMoment) throws {
         guard moment != .optimizerStep, trainer.stopReason == nil else { return }

@@ -259,7 +259,7 @@ struct TrainingLoop<M: TrainingModule> {
 extension Trainer {
     /// What this rank has to say at an optimizer step.
     func stepControl(samples: Int) -> StepControl {
-        if let limit = configuration.maxSeconds, isGlobalZero, seconds >= limit {
+        if let limit = configuration.maxSeconds, isGlobalZero, seconds - trainingBegan >= limit {
             requestStop("the time of \(limit) s is over")
         }
         return StepControl(samples: samples, stops: stopReason != nil, signal: SignalWatch.signal)

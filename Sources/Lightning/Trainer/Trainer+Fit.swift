@@ -66,9 +66,10 @@ extension Trainer {
             try validation?.check(limit: configuration.limitValidationBatches)
             try call({ try $0.onFitStart(self, module) }, { try module.onFitStart() })
             try sanityCheck(validation, module)
-            let (begun, before) = (seconds, progress.samples)
+            let before = progress.samples
+            trainingBegan = seconds
             try loop.run()
-            samplesPerSecond = Double(progress.samples - before) / max(seconds - begun, 1e-9)
+            samplesPerSecond = Double(progress.samples - before) / max(seconds - trainingBegan, 1e-9)
             try call({ try $0.onFitEnd(self, module) }, { try module.onFitEnd() })
             resuming = nil
         }

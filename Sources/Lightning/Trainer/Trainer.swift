@@ -58,6 +58,8 @@ public final class Trainer {
     var resuming: Checkpoint?
     /// The module of the last run; it knows its trainer weakly.
     var module: LightningModule?
+    /// When the training of the present fit began, in seconds since the trainer was made.
+    var trainingBegan = 0.0
     private let start = ContinuousClock.now
     private var directory: String?
     private let usesDefaultLogger: Bool

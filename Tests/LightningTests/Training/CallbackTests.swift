@@ -32,7 +32,7 @@ struct CallbackTests {
 
     /// As many epochs of two batches as there are values, one for each validation.
     private func fit(
-        _ values: [Double], _ callbacks: [Callback], samples: Int = 4,
+        _ values: [Double], _ callbacks: [Callback], samples: Int = 4, resuming: String? = nil,
         _ change: (inout Trainer.Configuration) -> Void = { _ in }
     ) throws -> Trainer {
         var configuration = ToyRun(directory: scratch.path).trainer
@@ -43,7 +43,7 @@ struct CallbackTests {
         func loader(_ count: Int) -> DataLoader<NumberedBatch> {
             DataLoader(NumberedDataset(count: count), batchSize: 2)
         }
-        try trainer.fit(ScriptedModule(values), train: loader(samples), validation: loader(1))
+        try trainer.fit(ScriptedModule(values), train: loader(samples), validation: loader(1), checkpoint: resuming)
         return trainer
     }
 
@@ -73,6 +73,16 @@ struct CallbackTests {
         #expect(reached == (2, "EarlyStopping: val_loss reached 0.1"))
         let diverged = try stop([1, 9, 1], EarlyStopping(monitor: "val_loss", divergenceThreshold: 5))
         #expect(diverged == (2, "EarlyStopping: val_loss diverged to 9.0"))
+    }
+
+    @Test func aStoppedRunStaysStoppedAndAnotherBeginsAnew() throws {
+        let stopping = EarlyStopping(monitor: "val_loss", patience: 1)
+        #expect(try fit([1, 2, 3, 4], [stopping, ModelCheckpoint()]).currentEpoch == 2)
+        let last = scratch.file("version_0/checkpoints/last.h5")
+        let resumed = try fit([3, 4, 5, 6], [EarlyStopping(monitor: "val_loss", patience: 1)], resuming: last)
+        #expect(resumed.currentEpoch == 2 && resumed.globalStep == 4)
+        #expect(resumed.stopReason == "EarlyStopping: val_loss had stopped this run after 2 epochs")
+        #expect(try fit([9, 8, 9, 4], [stopping]).currentEpoch == 3)
     }
 
     @Test func aValueIsLookedAtOnce() throws {
