@@ -40,19 +40,19 @@ public enum Experiments {
     private static func writeSample(
         _ trainer: Trainer, _ module: CharacterTransformer, _ data: TextData, _ checkpoint: String?
     ) throws {
-        _ = try trainer.validate(module, data: data, checkpoint: checkpoint)
-        let settings = module.hyperparameters
-        let numbers = settings.prompt.compactMap { data.vocabulary.firstIndex(of: $0).map(Int64.init) }
-        guard numbers.count == settings.prompt.count, !numbers.isEmpty else {
-            throw TrainingError("model.prompt '\(settings.prompt)' has characters that are not in the text")
+        try trainer.predict(module, data: data, checkpoint: checkpoint) {
+            let settings = module.hyperparameters
+            let numbers = settings.prompt.compactMap { data.vocabulary.firstIndex(of: $0).map(Int64.init) }
+            guard numbers.count == settings.prompt.count, !numbers.isEmpty else {
+                throw TrainingError("model.prompt '\(settings.prompt)' has characters that are not in the text")
+            }
+            let path = try trainer.runDirectory() + "/sample.txt"
+            guard trainer.isGlobalZero else { return }
+            let drawn = module.generate(from: numbers, count: settings.sampleLength, seed: trainer.seed)
+            let text = String(drawn.compactMap { Int($0) < data.vocabulary.count ? data.vocabulary[Int($0)] : nil })
+            try (text + "\n").write(toFile: path, atomically: true, encoding: .utf8)
+            trainer.print(text)
+            trainer.print("written to \(path)")
         }
-        let path = try trainer.runDirectory() + "/sample.txt"
-        guard trainer.isGlobalZero else { return }
-        module.evaluate()
-        let drawn = module.generate(from: numbers, count: settings.sampleLength, seed: trainer.configuration.seed)
-        let text = String(drawn.compactMap { Int($0) < data.vocabulary.count ? data.vocabulary[Int($0)] : nil })
-        try (text + "\n").write(toFile: path, atomically: true, encoding: .utf8)
-        trainer.print(text)
-        trainer.print("written to \(path)")
     }
 }

@@ -128,7 +128,6 @@ open class Optimizer {
     private var dormant: [ObjectIdentifier: ParameterState] = [:]
 
     private func plan(_ states: [ObjectIdentifier: ParameterState]) -> [Update] {
-        dormant = states
         var plan: [Update] = []
         for group in groups {
             let active = group.parameters.filter(\.requiresGradient)
@@ -144,6 +143,8 @@ open class Optimizer {
                 plan.append(Update(group: group, run: run, slots: slots, step: step(run.parameters[0])))
             }
         }
+        let active = Set(plan.flatMap { $0.run.parameters.map { ObjectIdentifier($0) } })
+        dormant = states.filter { !active.contains($0.key) }
         return plan
     }
 

@@ -13,6 +13,12 @@ public final class ParameterGroup {
     /// A name for logs.
     public let name: String?
 
+    /// Puts both learning rates back to those of a checkpoint.
+    package func restore(initialLearningRate: Double, learningRate: Double) {
+        self.initialLearningRate = initialLearningRate
+        self.learningRate = learningRate
+    }
+
     /// A group of parameters.
     public init(_ parameters: [Parameter], learningRate: Double, weightDecay: Double? = nil, name: String? = nil) {
         require(

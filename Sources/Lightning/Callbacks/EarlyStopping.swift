@@ -58,7 +58,7 @@ public final class EarlyStopping: Callback {
 
     /// A run that was stopped stays stopped when it is resumed; another run begins anew.
     public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) {
-        guard trainer.resuming != nil else { return state = State() }
+        guard trainer.isResuming else { return state = State() }
         if let epoch = state.stoppedEpoch {
             trainer.requestStop("EarlyStopping: \(monitor) had stopped this run after \(epoch) epochs")
         }

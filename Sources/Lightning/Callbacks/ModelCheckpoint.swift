@@ -59,17 +59,28 @@ public final class ModelCheckpoint: Callback {
     /// The newest file to go on from.
     public var lastPath: String? { index.last.flatMap { path(of: $0) } }
 
-    private func path(of file: String) -> String? { directory.map { "\($0)/\(file)" } }
+    private func path(of file: String) -> String? { directory.map { CheckpointIndex.path(of: file, in: $0) } }
 
-    /// Decides about the directory.
-    public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) throws {
+    /// Checks that what was asked for makes sense.
+    public override func setup(_ trainer: Trainer, _ module: LightningModule, _ stage: RunStage) throws {
         guard topCount >= -1, everyEpochs >= 0, everySteps ?? 1 > 0 else {
             throw TrainingError(
                 "ModelCheckpoint: saveTop \(topCount), everyEpochs \(everyEpochs), everySteps \(everySteps ?? 1)")
         }
+        let others = trainer.callbacks.compactMap { $0 as? ModelCheckpoint }.filter { $0 !== self }
+        if others.contains(where: { $0.givenDirectory == givenDirectory }) {
+            throw TrainingError(
+                "two ModelCheckpoints write to \(givenDirectory ?? "the run's own directory"): give one of them another directory"
+            )
+        }
+    }
+
+    /// Decides about the directory.
+    public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) throws {
         let directory = try givenDirectory ?? trainer.runDirectory() + "/checkpoints"
         self.directory = directory
-        if trainer.resuming == nil { (index, lastStepSaved) = (CheckpointIndex(), -1) }
+        index.adopt(directory)
+        if !trainer.isResuming { (index, lastStepSaved) = (CheckpointIndex(), -1) }
         guard trainer.isGlobalZero else { return }
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         AtomicHDF5Writer.removeStaleFiles(in: directory)
@@ -102,15 +113,33 @@ public final class ModelCheckpoint: Callback {
         guard let directory else { return }
         let score = try monitor.flatMap { try scored($0, trainer, moment) }
         let hasScore = monitor == nil || score != nil
+        var top: String?
+        if savesLast { index.last = "last.h5" }
         if hasScore, topCount != 0, trainer.progress.step != lastStepSaved, isAmongTop(score) {
             lastStepSaved = trainer.progress.step
-            try saveTop(score, trainer, directory)
+            top = try saveTop(score, trainer, directory)
         }
         if savesLast {
-            index.last = "last.h5"
-            try trainer.saveCheckpoint(directory + "/last.h5")
+            try saveLast(sameAs: top, trainer, directory)
+        } else {
+            index.last = index.kept.max { $0.step < $1.step }?.file
         }
         if trainer.isGlobalZero { try index.write(in: directory) }
+    }
+
+    /// The newest state under its second name: one file with two names where the file system can, else written again.
+    private func saveLast(sameAs top: String?, _ trainer: Trainer, _ directory: String) throws {
+        guard let top else { return try trainer.saveCheckpoint(directory + "/last.h5") }
+        var isLinked = true
+        if trainer.isGlobalZero {
+            let temporary = directory + "/.last-\(getpid()).h5"
+            unlink(temporary)
+            isLinked = link(directory + "/" + top, temporary) == 0 && rename(temporary, directory + "/last.h5") == 0
+            // When both names are those of one file already, rename leaves the temporary one.
+            unlink(temporary)
+        }
+        let linked = try trainer.strategy.sum([isLinked ? 0 : 1], tag: "checkpoint linked")
+        if linked[0] > 0 { try trainer.saveCheckpoint(directory + "/last.h5") }
     }
 
     private func scored(_ monitor: String, _ trainer: Trainer, _ moment: MetricsMoment) throws -> Double? {
@@ -126,7 +155,7 @@ public final class ModelCheckpoint: Callback {
         return mode == .min ? score <= worst : score >= worst
     }
 
-    private func saveTop(_ score: Double?, _ trainer: Trainer, _ directory: String) throws {
+    private func saveTop(_ score: Double?, _ trainer: Trainer, _ directory: String) throws -> String {
         let epoch = trainer.progress.batchInEpoch == 0 ? trainer.progress.epoch - 1 : trainer.progress.epoch
         let entry = CheckpointIndex.Entry(
             file: fileName(epoch: epoch, step: trainer.progress.step, score), score: score, epoch: epoch,
@@ -138,9 +167,10 @@ public final class ModelCheckpoint: Callback {
         kept.removeLast(surplus.count)
         index.kept = kept  // before saving, so that the file knows of itself
         try trainer.saveCheckpoint(directory + "/" + entry.file)
-        guard trainer.isGlobalZero else { return }
+        guard trainer.isGlobalZero else { return entry.file }
         try index.write(in: directory)  // before removing, so that it never names a file that is gone
-        for old in surplus where old.file != entry.file { unlink(directory + "/" + old.file) }
+        for old in surplus where old.file != entry.file && !old.file.contains("/") { unlink(directory + "/" + old.file) }
+        return entry.file
     }
 
     private func isBetterOrEqual(_ a: Double?, _ b: Double?) -> Bool {
@@ -176,10 +206,13 @@ public final class ModelCheckpoint: Callback {
         try JSON.encode(State(index: index, directory: directory, lastStepSaved: lastStepSaved))
     }
 
-    /// The kept files, when they are in this run's directory; a new run begins its own list.
+    /// The kept files and their scores.
+    ///
+    /// A run that goes on in a directory of its own compares with the files of the old one, and leaves them alone.
     public override func loadState(_ state: String) throws {
         let saved = try JSON.decode(State.self, from: state)
         lastStepSaved = saved.lastStepSaved
-        if saved.directory == givenDirectory, givenDirectory != nil { index = saved.index }
+        index = saved.index
+        if let directory = saved.directory { index.qualify(directory) }
     }
 }

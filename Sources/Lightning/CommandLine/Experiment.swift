@@ -62,7 +62,8 @@ public struct Experiment {
     )
     where
         M: TrainingModule & ValidationModule & TestModule & PredictionModule & HyperparameterModule,
-        D: TrainingData & ValidationData & TestData & PredictionData, D.Batch == M.Batch,
+        D: TrainingData & ValidationData & TestData & PredictionData, D.TrainingBatch == M.TrainingBatch,
+        D.ValidationBatch == M.ValidationBatch, D.TestBatch == M.TestBatch, D.PredictionBatch == M.PredictionBatch,
         M.Hyperparameters: DefaultInitializable, Settings: Codable & Sendable & DefaultInitializable
     {
         self.name = name

@@ -26,35 +26,35 @@ open class LightningDataModule {
 /// A data module with training data.
 public protocol TrainingData: LightningDataModule {
     /// What its loader yields.
-    associatedtype Batch: DataBatch
+    associatedtype TrainingBatch: DataBatch
 
     /// The training batches; asked for after `setup`.
-    func trainDataLoader() throws -> DataLoader<Batch>
+    func trainDataLoader() throws -> DataLoader<TrainingBatch>
 }
 
 /// A data module with validation data.
 public protocol ValidationData: LightningDataModule {
     /// What its loader yields.
-    associatedtype Batch: DataBatch
+    associatedtype ValidationBatch: DataBatch
 
     /// The validation batches; asked for after `setup`.
-    func validationDataLoader() throws -> DataLoader<Batch>
+    func validationDataLoader() throws -> DataLoader<ValidationBatch>
 }
 
 /// A data module with test data.
 public protocol TestData: LightningDataModule {
     /// What its loader yields.
-    associatedtype Batch: DataBatch
+    associatedtype TestBatch: DataBatch
 
     /// The test batches; asked for after `setup`.
-    func testDataLoader() throws -> DataLoader<Batch>
+    func testDataLoader() throws -> DataLoader<TestBatch>
 }
 
 /// A data module with data to predict for.
 public protocol PredictionData: LightningDataModule {
     /// What its loader yields.
-    associatedtype Batch: DataBatch
+    associatedtype PredictionBatch: DataBatch
 
     /// The batches to predict for; asked for after `setup`.
-    func predictDataLoader() throws -> DataLoader<Batch>
+    func predictDataLoader() throws -> DataLoader<PredictionBatch>
 }

@@ -9,8 +9,22 @@ enum EvaluationKind: String {
     case test
 }
 
+/// An evaluation, whatever its batches are.
+protocol Evaluation {
+    /// Checks that the limit leaves something to evaluate.
+    func check(limit: BatchLimit) throws
+    /// Evaluates, and returns the logged metrics over all samples of all ranks.
+    @discardableResult
+    func run(limit: BatchLimit, atMost: Int) throws -> [String: Double]
+}
+
+extension Evaluation {
+    @discardableResult
+    func run(limit: BatchLimit) throws -> [String: Double] { try run(limit: limit, atMost: .max) }
+}
+
 /// Validation and test: every sample of a loader once, without gradients, in evaluation mode.
-struct EvaluationLoop<Batch: DataBatch> {
+struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     private let kind: EvaluationKind
     private let trainer: Trainer
     private let module: LightningModule
@@ -73,7 +87,7 @@ struct EvaluationLoop<Batch: DataBatch> {
 
     private func sampler(of loader: DataLoader<Batch>) throws -> DistributedSampler {
         try loader.sampler(
-            shuffledByDefault: false, seed: trainer.configuration.seed, epoch: 0, shard: trainer.shard)
+            shuffledByDefault: false, seed: trainer.seed, epoch: 0, shard: trainer.shard)
     }
 
     private func count(_ sampler: DistributedSampler, _ limit: BatchLimit) throws -> Int {

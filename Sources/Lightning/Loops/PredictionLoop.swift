@@ -7,12 +7,12 @@ import Tensors
 struct PredictionLoop<M: PredictionModule> {
     let trainer: Trainer
     let module: M
-    let loader: DataLoader<M.Batch>
+    let loader: DataLoader<M.PredictionBatch>
 
     /// One row per sample, on every rank; nil without samples.
     func run() throws -> Tensor? {
         let sampler = try loader.sampler(
-            shuffledByDefault: false, seed: trainer.configuration.seed, epoch: 0, shard: trainer.shard)
+            shuffledByDefault: false, seed: trainer.seed, epoch: 0, shard: trainer.shard)
         let count = try trainer.configuration.limitPredictBatches.count(
             of: sampler.batchCount, what: "trainer.limitPredictBatches")
         guard count > 0 else { return nil }
@@ -39,12 +39,12 @@ struct PredictionLoop<M: PredictionModule> {
         return try gather(rows, indices)
     }
 
-    private func read(_ batches: BatchIterator<M.Batch>) throws -> IndexedBatch<M.Batch>? {
+    private func read(_ batches: BatchIterator<M.PredictionBatch>) throws -> IndexedBatch<M.PredictionBatch>? {
         Watchdog.phase = TrainingPhase("reading prediction data", batch: batches.nextIndex)
         return try batches.next()
     }
 
-    private func predict(_ batch: M.Batch, _ index: Int, samples: Int) throws -> Tensor {
+    private func predict(_ batch: M.PredictionBatch, _ index: Int, samples: Int) throws -> Tensor {
         Watchdog.phase = TrainingPhase("prediction", batch: index)
         try trainer.call(
             { try $0.onPredictBatchStart(trainer, module, batch, batchIndex: index, dataLoaderIndex: 0) },

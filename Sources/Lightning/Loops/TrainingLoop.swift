@@ -12,34 +12,39 @@ struct TrainingLoop<M: TrainingModule> {
     let trainer: Trainer
     let module: M
     let optimizer: Optimizer
-    let loader: DataLoader<M.Batch>
-    let validation: EvaluationLoop<M.Batch>?
+    let loader: DataLoader<M.TrainingBatch>
+    let validation: (any Evaluation)?
+    /// Batches of an epoch, the same on all ranks.
+    let batchCount: Int
 
     func run() throws {
-        guard try batchCount() > 0, !isFinished else { return }
+        guard batchCount > 0 else { return }
+        guard !isFinished || isAtLooseEnd else {
+            return trainer.print(
+                "nothing to train: \(trainer.progress.epoch) epochs and \(trainer.progress.step) steps are done already")
+        }
         module.train()
         trainer.logging.scope = .trainingEpoch
         try trainer.call({ try $0.onTrainStart(trainer, module) }, { try module.onTrainStart() })
-        while !isFinished { try runEpoch() }
+        _ = try trainer.stopsNow(trainer.agree(on: "the beginning of training"))
+        while !isFinished || isAtLooseEnd { try runEpoch() }
         trainer.logging.scope = .none("in onTrainEnd")
         try trainer.call({ try $0.onTrainEnd(trainer, module) }, { try module.onTrainEnd() })
     }
 
     private func runEpoch() throws {
         let sampler = try loader.sampler(
-            shuffledByDefault: true, seed: trainer.configuration.seed, epoch: trainer.progress.epoch,
+            shuffledByDefault: true, seed: trainer.seed, epoch: trainer.progress.epoch,
             shard: trainer.shard)
-        let count = try batchCount()
-        trainer.trainBatchCount = count
+        let count = batchCount
         if trainer.progress.batchInEpoch == 0 {  // not when an epoch is resumed in its middle
             trainer.logging.scope = .trainingEpoch
-            trainer.logging.training.reset()
             try trainer.call({ try $0.onTrainEpochStart(trainer, module) }, { try module.onTrainEpochStart() })
         }
 
         let batches = loader.batches(of: sampler, from: trainer.progress.batchInEpoch, limit: count)
         var window = Window()
-        var mustStop = false
+        var mustStop = isFinished  // resumed where only a validation or the end of the epoch was still to come
         while true {
             if trainer.progress.awaitsValidation { mustStop = try validate() || mustStop }
             guard !mustStop, let next = try read(batches) else { break }
@@ -61,7 +66,7 @@ struct TrainingLoop<M: TrainingModule> {
     }
 
     /// The next batch; what goes wrong in reading it is reported as that batch's.
-    private func read(_ batches: BatchIterator<M.Batch>) throws -> IndexedBatch<M.Batch>? {
+    private func read(_ batches: BatchIterator<M.TrainingBatch>) throws -> IndexedBatch<M.TrainingBatch>? {
         Watchdog.phase = TrainingPhase(
             "reading training data", epoch: trainer.progress.epoch, batch: batches.nextIndex)
         return try batches.next()
@@ -70,7 +75,7 @@ struct TrainingLoop<M: TrainingModule> {
     /// One batch: forward, backward and, at the end of an accumulation window, the optimizer step.
     ///
     /// - Returns: What the ranks agreed on at the optimizer step; nil in the middle of a window.
-    private func runBatch(_ next: IndexedBatch<M.Batch>, _ window: inout Window, isLast: Bool) throws -> StepControl? {
+    private func runBatch(_ next: IndexedBatch<M.TrainingBatch>, _ window: inout Window, isLast: Bool) throws -> StepControl? {
         let index = next.index
         let accumulation = trainer.configuration.accumulateGradientBatches
         let endsWindow = (index + 1) % accumulation == 0 || isLast
@@ -151,7 +156,7 @@ struct TrainingLoop<M: TrainingModule> {
     }
 
     /// The module's step, with a loss that can be differentiated; nil when the module skips the batch.
-    private func step(_ batch: M.Batch, _ index: Int) throws -> Tensor? {
+    private func step(_ batch: M.TrainingBatch, _ index: Int) throws -> Tensor? {
         let loss: Tensor
         do {
             loss = try module.trainingStep(batch, batchIndex: index)
@@ -172,7 +177,7 @@ struct TrainingLoop<M: TrainingModule> {
 
     private func afterStep() throws {
         let interval = trainer.configuration.logEverySteps
-        if interval > 0, trainer.progress.step % interval == 0 { try trainer.logToLoggers(trainer.logging.stepValues) }
+        if interval > 0, trainer.progress.step % interval == 0 { try trainer.logToLoggers(trainer.logging.takeStepValues()) }
         for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .optimizerStep) }
     }
 
@@ -240,11 +245,9 @@ struct TrainingLoop<M: TrainingModule> {
         throw Interrupted(signal: signal, checkpoint: path)
     }
 
-    private func batchCount() throws -> Int {
-        let sampler = try loader.sampler(
-            shuffledByDefault: false, seed: 0, epoch: 0, shard: trainer.shard)
-        return try trainer.configuration.limitTrainBatches.count(
-            of: sampler.batchCount, what: "trainer.limitTrainBatches")
+    /// Whether the run was saved between the last batch and what follows it: a validation, or the end of the epoch.
+    private var isAtLooseEnd: Bool {
+        trainer.progress.awaitsValidation || trainer.progress.batchInEpoch >= batchCount
     }
 
     private var isFinished: Bool {

@@ -30,6 +30,9 @@ public struct TrainingProgress: Codable, Sendable, Equatable {
 
     mutating func validated() { awaitsValidation = false }
 
+    /// Counts the batches of the epoch anew, in batches of another size.
+    mutating func moveInEpoch(toBatch batch: Int) { batchInEpoch = batch }
+
     mutating func advanceEpoch() {
         epoch += 1
         batchInEpoch = 0

@@ -71,10 +71,11 @@ struct Logging {
         var forLoggers: [(String, Double)] = []
         for entry in entries {
             fresh.formUnion([entry.name, entry.onEpoch ? entry.epochName : entry.stepName])
-            guard entry.onEpoch else {
-                callbackMetrics[entry.name] = entry.last  // each rank had its own until now; this is rank 0's
-                continue
+            if entry.onStep {  // each rank had its own single value until now; this is rank 0's
+                callbackMetrics[entry.stepName] = entry.last
+                fresh.insert(entry.stepName)
             }
+            guard entry.onEpoch else { continue }
             let value = entry.value
             callbackMetrics[entry.name] = value
             if entry.onStep { callbackMetrics[entry.epochName] = value }
@@ -84,8 +85,6 @@ struct Logging {
         return forLoggers
     }
 
-    /// The newest single values of the training epoch, for the loggers.
-    var stepValues: [(name: String, value: Double)] {
-        training.entries.filter { $0.onStep && $0.goesToLogger }.map { ($0.stepName, $0.last) }
-    }
+    /// The newest single values of the training epoch that the loggers have not seen.
+    mutating func takeStepValues() -> [(name: String, value: Double)] { training.takeStepValues() }
 }

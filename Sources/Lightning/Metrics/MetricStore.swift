@@ -26,6 +26,8 @@ struct MetricStore {
         var total = 0.0
         var weight = 0.0
         var last = 0.0
+        /// Whether `last` has not gone to the loggers yet.
+        var isNew = false
 
         /// The value so far.
         var value: Double { reduction == .mean ? total / weight : total }
@@ -36,6 +38,7 @@ struct MetricStore {
 
         mutating func add(_ value: Double, weight newWeight: Double) {
             last = value
+            isNew = true
             switch reduction {
             case .mean: total += value * newWeight
             case .sum: total += value
@@ -79,6 +82,16 @@ struct MetricStore {
             places[name] = entries.count
             entries.append(new)
         }
+    }
+
+    /// The newest single values that the loggers have not seen.
+    mutating func takeStepValues() -> [(name: String, value: Double)] {
+        var values: [(String, Double)] = []
+        for index in entries.indices where entries[index].isNew && entries[index].onStep && entries[index].goesToLogger {
+            values.append((entries[index].stepName, entries[index].last))
+            entries[index].isNew = false
+        }
+        return values
     }
 
     /// Forgets all values.

@@ -2,18 +2,18 @@ import DataLoading
 import Optimizers
 import Tensors
 
-// Each protocol names its own `Batch`; a module that conforms to several has one type for all, found by the compiler
-// from the signatures of its steps.
+// Each protocol has its own type of batch, found by the compiler from the signature of the step: a module may train on
+// labelled data and predict on data without labels.
 
 /// A module that can be trained.
 public protocol TrainingModule: LightningModule {
     /// What the step receives.
-    associatedtype Batch: DataBatch
+    associatedtype TrainingBatch: DataBatch
 
     /// The loss of a batch: a scalar, the mean over its samples.
     ///
     /// - Throws: ``SkipBatch`` to leave the batch out; on many ranks the others go on without it.
-    func trainingStep(_ batch: Batch, batchIndex: Int) throws -> Tensor
+    func trainingStep(_ batch: TrainingBatch, batchIndex: Int) throws -> Tensor
 
     /// The optimizer, and when its learning rate changes.
     func configureOptimizers() throws -> OptimizerConfiguration
@@ -22,28 +22,28 @@ public protocol TrainingModule: LightningModule {
 /// A module that can be validated.
 public protocol ValidationModule: LightningModule {
     /// What the step receives.
-    associatedtype Batch: DataBatch
+    associatedtype ValidationBatch: DataBatch
 
     /// Evaluates a batch; what it logs is averaged over all samples of all ranks.
-    func validationStep(_ batch: Batch, batchIndex: Int) throws
+    func validationStep(_ batch: ValidationBatch, batchIndex: Int) throws
 }
 
 /// A module that can be tested.
 public protocol TestModule: LightningModule {
     /// What the step receives.
-    associatedtype Batch: DataBatch
+    associatedtype TestBatch: DataBatch
 
     /// Evaluates a batch; what it logs is averaged over all samples of all ranks.
-    func testStep(_ batch: Batch, batchIndex: Int) throws
+    func testStep(_ batch: TestBatch, batchIndex: Int) throws
 }
 
 /// A module that can predict.
 public protocol PredictionModule: LightningModule {
     /// What the step receives.
-    associatedtype Batch: DataBatch
+    associatedtype PredictionBatch: DataBatch
 
     /// The prediction for a batch: one row per sample.
-    func predictStep(_ batch: Batch, batchIndex: Int) throws -> Tensor
+    func predictStep(_ batch: PredictionBatch, batchIndex: Int) throws -> Tensor
 }
 
 /// A module whose hyperparameters are saved with it and rebuild it.

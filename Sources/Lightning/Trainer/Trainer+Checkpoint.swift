@@ -15,6 +15,8 @@ struct RunState: Codable, Sendable {
     var seed: UInt64
     /// The ranks that wrote it.
     var worldSize: Int
+    /// Samples of a full batch over all ranks.
+    var globalBatchSize: Int
     /// The counters of the schedules, in order.
     var schedules: [ScheduleState.Saved]
     /// Initial and present learning rate of each group.
@@ -70,7 +72,7 @@ extension Trainer {
             try checkpoint.set(
                 "run",
                 RunState(
-                    progress: progress, seed: configuration.seed, worldSize: worldSize,
+                    progress: progress, seed: seed, worldSize: worldSize, globalBatchSize: globalBatchSize,
                     schedules: schedules.map(\.saved), learningRates: rates, metrics: metrics,
                     callbackMetrics: callbackMetrics))
             for (key, callback) in namedCallbacks() {
@@ -94,6 +96,43 @@ extension Trainer {
 
     // MARK: - Restoring
 
+    /// Overwrites the weights of a module with those of a checkpoint.
+    ///
+    /// Collective when the checkpoint is called `best` or `last`.
+    /// - Parameters:
+    ///   - module: The module, of the checkpoint's kind.
+    ///   - checkpoint: A path, `best` or `last`.
+    /// - Throws: ``CheckpointError`` when there is no such file, or it holds another model.
+    public func loadWeights(_ module: LightningModule, from checkpoint: String) throws {
+        try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true))
+    }
+
+    /// The checkpoint a fit goes on from; nil for `last` when the last fit had not saved anything, or there was none:
+    /// then to go on is to begin.
+    func checkpointToResume(_ name: String) throws -> Checkpoint? {
+        if name == "last", checkpointCallback?.lastPath == nil {
+            let found = try strategy.broadcast(isGlobalZero ? lastRunWithIndex() ?? "" : "", tag: "run to resume")
+            if found.isEmpty {
+                print("no fit in '\(configuration.defaultRootDir)' has saved a checkpoint to go on from; beginning anew")
+                return nil
+            }
+        }
+        return try loadCheckpoint(name)
+    }
+
+    /// The newest fit of the same experiment, if it has saved something.
+    private func lastRunWithIndex() -> String? {
+        let newest = RunDirectory.newest(in: configuration.defaultRootDir) { isFitOfThisExperiment($0) }
+        return newest.flatMap { CheckpointIndex.read(in: $0 + "/checkpoints") == nil ? nil : $0 }
+    }
+
+    private func isFitOfThisExperiment(_ path: String) -> Bool {
+        guard FileManager.default.fileExists(atPath: path + "/checkpoints") else { return false }
+        guard let own = configurationText, let other = try? String(contentsOfFile: path + "/config.yaml", encoding: .utf8)
+        else { return true }
+        return own.prefix { $0 != "\n" } == other.prefix { $0 != "\n" }  // `experiment: name`
+    }
+
     /// Reads a checkpoint given by path, or by the words `best` and `last`.
     func loadCheckpoint(_ name: String, weightsOnly: Bool = false) throws -> Checkpoint {
         let found = isGlobalZero ? Result { try checkpointPath(name) } : .success("")
@@ -104,8 +143,8 @@ extension Trainer {
         return try Checkpoint.read(from: path, weightsOnly: weightsOnly)
     }
 
-    /// The file meant by a path, or by the words `best` and `last`: of this trainer's run, or of the newest run that
-    /// has one.
+    /// The file meant by a path, or by the words `best` and `last`: of this trainer's run, or of the newest fit of the
+    /// same experiment.
     public func checkpointPath(_ name: String) throws -> String {
         guard name == "best" || name == "last" else {
             guard FileManager.default.fileExists(atPath: name) else {
@@ -115,13 +154,15 @@ extension Trainer {
         }
         if let own = name == "best" ? checkpointCallback?.bestPath : checkpointCallback?.lastPath { return own }
         let root = configuration.defaultRootDir
-        let newest = RunDirectory.newest(in: root) { CheckpointIndex.read(in: $0 + "/checkpoints") != nil }
-        guard let newest, let index = CheckpointIndex.read(in: newest + "/checkpoints"),
-            let path = name == "best" ? index.best : index.last
-        else {
-            throw CheckpointError("'\(name)': no run in '\(root)' has a checkpoint (trainer.defaultRootDir)")
+        guard let newest = RunDirectory.newest(in: root, where: isFitOfThisExperiment) else {
+            throw CheckpointError("'\(name)': there is no fit of this experiment in '\(root)' (trainer.defaultRootDir)")
         }
-        return newest + "/checkpoints/" + path
+        let directory = newest + "/checkpoints"
+        guard let index = CheckpointIndex.read(in: directory), let file = name == "best" ? index.best : index.last else {
+            throw CheckpointError(
+                "'\(name)': the newest fit, '\(newest)', has saved no such checkpoint; give the path of another one")
+        }
+        return CheckpointIndex.path(of: file, in: directory)
     }
 
     /// Restores weights: the module looks at the checkpoint first.
@@ -143,11 +184,11 @@ extension Trainer {
             )
         }
         progress = run.progress
-        RandomContext.current.seed = configuration.seed
-        if run.seed != configuration.seed {
+        try fitProgress(to: run)
+        RandomContext.current.seed = seed
+        if run.seed != seed {
             print(
-                "note: the checkpoint was made with seed \(run.seed), this run has \(configuration.seed): the order of samples changes"
-            )
+                "note: the checkpoint was made with seed \(run.seed), this run has \(seed): the order of samples changes")
         }
         if let state = checkpoint.optimizers.first { try optimizer.load(state) }
         guard run.learningRates.count == optimizer.groups.count else {
@@ -155,10 +196,19 @@ extension Trainer {
                 "the checkpoint's optimizer has \(run.learningRates.count) parameter groups, this one has \(optimizer.groups.count)"
             )
         }
-        for (group, rates) in zip(optimizer.groups, run.learningRates) { group.learningRate = rates[1] }
-        for (index, saved) in run.schedules.enumerated() where index < schedules.count {
-            schedules[index].restore(saved)
+        for (group, rates) in zip(optimizer.groups, run.learningRates) {
+            if group.initialLearningRate != rates[0] {
+                print(
+                    "note: the checkpoint's learning rate \(rates[0]) goes on, not the configured \(group.initialLearningRate)"
+                )
+            }
+            group.restore(initialLearningRate: rates[0], learningRate: rates[1])
         }
+        guard run.schedules.count == schedules.count else {
+            throw CheckpointError(
+                "the checkpoint has \(run.schedules.count) learning-rate schedules, this run has \(schedules.count)")
+        }
+        for (index, saved) in run.schedules.enumerated() { schedules[index].restore(saved) }
         logging.callbackMetrics = run.callbackMetrics
         restoreMetrics(run.metrics)
         for (key, callback) in namedCallbacks() {
@@ -166,6 +216,18 @@ extension Trainer {
         }
         guard let module else { return }
         for callback in callbacks { try callback.onLoadCheckpoint(self, module, checkpoint) }
+    }
+
+    /// The place in the epoch is a number of batches: with batches of another size it is another number, or none.
+    private func fitProgress(to run: RunState) throws {
+        let done = progress.batchInEpoch * run.globalBatchSize
+        guard run.globalBatchSize != globalBatchSize, done > 0 else { return }
+        guard done % globalBatchSize == 0 else {
+            throw CheckpointError(
+                "the checkpoint was made \(done) samples into an epoch, with batches of \(run.globalBatchSize) over all ranks; batches of \(globalBatchSize) cannot begin there. Keep the batch over all ranks, or choose a divisor of \(done)"
+            )
+        }
+        progress.moveInEpoch(toBatch: done / globalBatchSize)
     }
 
     /// Each rank gets its own sums back; on another number of ranks, rank 0 gets those of all.

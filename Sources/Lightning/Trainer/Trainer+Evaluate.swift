@@ -13,7 +13,7 @@ extension Trainer {
     /// - Returns: The logged metrics, the same on all ranks.
     @discardableResult
     public func validate<M: ValidationModule>(
-        _ module: M, _ loader: DataLoader<M.Batch>, checkpoint: String? = nil
+        _ module: M, _ loader: DataLoader<M.ValidationBatch>, checkpoint: String? = nil
     ) throws -> [String: Double] {
         try evaluate(.validation, module, nil, { loader }, module.validationStep, checkpoint)
     }
@@ -22,14 +22,14 @@ extension Trainer {
     @discardableResult
     public func validate<M: ValidationModule, D: ValidationData>(
         _ module: M, data: D, checkpoint: String? = nil
-    ) throws -> [String: Double] where D.Batch == M.Batch {
+    ) throws -> [String: Double] where D.ValidationBatch == M.ValidationBatch {
         try evaluate(.validation, module, data, data.validationDataLoader, module.validationStep, checkpoint)
     }
 
     /// Tests a module: every sample exactly once, on any number of ranks.
     @discardableResult
     public func test<M: TestModule>(
-        _ module: M, _ loader: DataLoader<M.Batch>, checkpoint: String? = nil
+        _ module: M, _ loader: DataLoader<M.TestBatch>, checkpoint: String? = nil
     ) throws -> [String: Double] {
         try evaluate(.test, module, nil, { loader }, module.testStep, checkpoint)
     }
@@ -38,7 +38,7 @@ extension Trainer {
     @discardableResult
     public func test<M: TestModule, D: TestData>(
         _ module: M, data: D, checkpoint: String? = nil
-    ) throws -> [String: Double] where D.Batch == M.Batch {
+    ) throws -> [String: Double] where D.TestBatch == M.TestBatch {
         try evaluate(.test, module, data, data.testDataLoader, module.testStep, checkpoint)
     }
 
@@ -46,7 +46,7 @@ extension Trainer {
     ///
     /// - Returns: One row per sample in the order of the data set, on every rank; nil when there were no samples.
     public func predict<M: PredictionModule>(
-        _ module: M, _ loader: DataLoader<M.Batch>, checkpoint: String? = nil
+        _ module: M, _ loader: DataLoader<M.PredictionBatch>, checkpoint: String? = nil
     ) throws -> Tensor? {
         try predict(module, nil, { loader }, checkpoint)
     }
@@ -54,12 +54,36 @@ extension Trainer {
     /// Predicts for every sample of a data module.
     public func predict<M: PredictionModule, D: PredictionData>(
         _ module: M, data: D, checkpoint: String? = nil
-    ) throws -> Tensor? where D.Batch == M.Batch {
+    ) throws -> Tensor? where D.PredictionBatch == M.PredictionBatch {
         try predict(module, data, data.predictDataLoader, checkpoint)
     }
 
+    /// A prediction of one's own kind: with data prepared, weights loaded, in evaluation mode and without gradients.
+    ///
+    /// - Parameters:
+    ///   - module: What to predict with.
+    ///   - data: Prepared and set up for prediction.
+    ///   - checkpoint: Weights to load first: a path, `best` or `last`; nil takes the module as it is.
+    ///   - body: Does the rest, on every rank.
+    public func predict<Result>(
+        _ module: LightningModule, data: LightningDataModule? = nil, checkpoint: String? = nil,
+        _ body: () throws -> Result
+    ) throws -> Result {
+        try run(.predict, module, data: data) {
+            if let checkpoint { try loadWeights(module, from: checkpoint) }
+            let modes = module.modes
+            let result = try withoutGradient {
+                try module.onPredictModelEvaluate()
+                return try body()
+            }
+            module.restoreModes(modes)
+            try module.onPredictModelTrain()
+            return result
+        }
+    }
+
     private func evaluate<Batch: DataBatch>(
-        _ kind: EvaluationKind, _ module: LightningModule, _ data: DataPreparation,
+        _ kind: EvaluationKind, _ module: LightningModule, _ data: LightningDataModule?,
         _ loader: @escaping () throws -> DataLoader<Batch>, _ step: @escaping (Batch, Int) throws -> Void,
         _ checkpoint: String?
     ) throws -> [String: Double] {
@@ -75,7 +99,7 @@ extension Trainer {
     }
 
     private func predict<M: PredictionModule>(
-        _ module: M, _ data: DataPreparation, _ loader: @escaping () throws -> DataLoader<M.Batch>,
+        _ module: M, _ data: LightningDataModule?, _ loader: @escaping () throws -> DataLoader<M.PredictionBatch>,
         _ checkpoint: String?
     ) throws -> Tensor? {
         try run(.predict, module, data: data) {

@@ -14,14 +14,15 @@ extension Trainer {
     /// - Throws: ``Interrupted`` after a signal; whatever hooks, data or files throw. On many ranks any other error
     ///   ends the job instead of being thrown.
     public func fit<M: TrainingModule>(
-        _ module: M, train: DataLoader<M.Batch>, checkpoint: String? = nil
+        _ module: M, train: DataLoader<M.TrainingBatch>, checkpoint: String? = nil
     ) throws {
         try fit(module, data: nil, train: { train }, validation: nil, checkpoint: checkpoint)
     }
 
     /// Trains a module and validates it on the way.
     public func fit<M: TrainingModule & ValidationModule>(
-        _ module: M, train: DataLoader<M.Batch>, validation: DataLoader<M.Batch>, checkpoint: String? = nil
+        _ module: M, train: DataLoader<M.TrainingBatch>, validation: DataLoader<M.ValidationBatch>,
+        checkpoint: String? = nil
     ) throws {
         let loop = EvaluationLoop(.validation, self, module, { validation }, module.validationStep)
         try fit(module, data: nil, train: { train }, validation: loop, checkpoint: checkpoint)
@@ -30,40 +31,44 @@ extension Trainer {
     /// Trains a module on the data of a data module.
     public func fit<M: TrainingModule, D: TrainingData>(
         _ module: M, data: D, checkpoint: String? = nil
-    ) throws where D.Batch == M.Batch {
+    ) throws where D.TrainingBatch == M.TrainingBatch {
         try fit(module, data: data, train: data.trainDataLoader, validation: nil, checkpoint: checkpoint)
     }
 
     /// Trains a module on the data of a data module and validates it on the way.
     public func fit<M: TrainingModule & ValidationModule, D: TrainingData & ValidationData>(
         _ module: M, data: D, checkpoint: String? = nil
-    ) throws where D.Batch == M.Batch {
+    ) throws where D.TrainingBatch == M.TrainingBatch, D.ValidationBatch == M.ValidationBatch {
         let loop = EvaluationLoop(.validation, self, module, data.validationDataLoader, module.validationStep)
         try fit(module, data: data, train: data.trainDataLoader, validation: loop, checkpoint: checkpoint)
     }
 
     private func fit<M: TrainingModule>(
-        _ module: M, data: DataPreparation, train: () throws -> DataLoader<M.Batch>,
-        validation: EvaluationLoop<M.Batch>?, checkpoint: String?
+        _ module: M, data: LightningDataModule?, train: () throws -> DataLoader<M.TrainingBatch>,
+        validation: (any Evaluation)?, checkpoint: String?
     ) throws {
         try run(.fit, module, data: data) {
-            resuming = try checkpoint.map { try loadCheckpoint($0) }
-            if let resuming { try restoreModel(module, from: resuming) }
+            let loader = try train()
+            let saved = try checkpoint.flatMap { try checkpointToResume($0) }
+            isResuming = saved != nil
+            if let saved { try restoreModel(module, from: saved) }
             try strategy.prepare(module)
             let configured = try module.configureOptimizers()
+            try check(configured.optimizer, against: module)
             optimizer = configured.optimizer
             schedules = configured.schedules.map(ScheduleState.init)
             logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
-            if let resuming { try restoreTraining(from: resuming, configured.optimizer) } else { progress = .init() }
+            globalBatchSize = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard).globalBatchSize
+            if let saved { try restoreTraining(from: saved, configured.optimizer) } else { progress = .init() }
             applySchedules()
+            let loop = TrainingLoop(
+                trainer: self, module: module, optimizer: configured.optimizer, loader: loader, validation: validation,
+                batchCount: try trainBatches(of: loader))
+            hasValidated = !loop.validatesInFit
+            try validation?.check(limit: configuration.limitValidationBatches)
             // Made after everything that can be wrong with the request, so that a refused run leaves no directory.
             if needsRunDirectory { _ = try runDirectory() }
             try logHyperparameters(of: module)
-            let loader = try train()
-            let loop = TrainingLoop(
-                trainer: self, module: module, optimizer: configured.optimizer, loader: loader, validation: validation)
-            hasValidated = !loop.validatesInFit
-            try validation?.check(limit: configuration.limitValidationBatches)
             try call({ try $0.onFitStart(self, module) }, { try module.onFitStart() })
             try sanityCheck(validation, module)
             let before = progress.samples
@@ -71,20 +76,42 @@ extension Trainer {
             try loop.run()
             samplesPerSecond = Double(progress.samples - before) / max(seconds - trainingBegan, 1e-9)
             try call({ try $0.onFitEnd(self, module) }, { try module.onFitEnd() })
-            resuming = nil
         }
+    }
+
+    /// Batches of an epoch.
+    ///
+    /// - Throws: ``TrainingError`` when there are none although some were asked for.
+    private func trainBatches<Batch>(of loader: DataLoader<Batch>) throws -> Int {
+        let sampler = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard)
+        let count = try configuration.limitTrainBatches.count(of: sampler.batchCount, what: "trainer.limitTrainBatches")
+        guard count > 0 || configuration.limitTrainBatches == .batches(0) else {
+            throw TrainingError(
+                "there is nothing to train on: \(loader.sampleCount) samples make no batch of \(sampler.globalBatchSize)")
+        }
+        trainBatchCount = count
+        return count
+    }
+
+    /// A parameter that only the optimizer knows would be updated by each rank's own gradient.
+    private func check(_ optimizer: Optimizer, against module: LightningModule) throws {
+        let known = Set(module.parameters.map { ObjectIdentifier($0) })
+        guard let stray = optimizer.parameters.first(where: { !known.contains(ObjectIdentifier($0)) }) else { return }
+        throw TrainingError(
+            "the optimizer has a parameter of shape \(stray.shape) that is not the module's; keep it, or the layer it belongs to, in a stored property of \(type(of: module))"
+        )
     }
 
     private var needsRunDirectory: Bool { !configuration.barebones && configuration.fastDevRun == 0 }
 
     /// Runs a few validation batches, so that a mistake in them shows now and not after the first epoch.
-    private func sanityCheck<Batch>(_ validation: EvaluationLoop<Batch>?, _ module: LightningModule) throws {
-        guard let validation, configuration.sanityValidationBatches > 0, !hasValidated, resuming == nil else { return }
+    private func sanityCheck(_ validation: (any Evaluation)?, _ module: LightningModule) throws {
+        guard let validation, configuration.sanityValidationBatches > 0, !hasValidated, !isResuming else { return }
         let before = logging
         isSanityChecking = true
         for callback in callbacks { try callback.onSanityCheckStart(self, module) }
         // In a random context of its own: what it draws must not move the streams of training.
-        try RandomContext.$current.withValue(RandomContext(seed: configuration.seed)) {
+        try RandomContext.$current.withValue(RandomContext(seed: seed)) {
             _ = try validation.run(
                 limit: configuration.limitValidationBatches, atMost: configuration.sanityValidationBatches)
         }

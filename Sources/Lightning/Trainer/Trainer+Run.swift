@@ -4,16 +4,13 @@ import MPI
 import NN
 import Tensors
 
-/// Data and hooks of a run that come from a ``LightningDataModule``, if there is one.
-typealias DataPreparation = LightningDataModule?
-
 extension Trainer {
     /// The frame around every kind of run: attach, prepare data, set up, do it, tear down; and what happens when it
     /// fails.
     ///
     /// An error in a job of many ranks cannot be survived by one of them: it is printed and ends the job.
     func run<Result>(
-        _ stage: RunStage, _ module: LightningModule, data: DataPreparation, _ body: () throws -> Result
+        _ stage: RunStage, _ module: LightningModule, data: LightningDataModule?, _ body: () throws -> Result
     ) throws -> Result {
         guard status != .running else { throw TrainingError("the trainer is already running") }
         status = .running
@@ -74,7 +71,7 @@ extension Trainer {
     }
 
     /// One rank per node (or of the job) prepares data while the others wait, however long it takes.
-    private func prepareData(_ module: LightningModule, _ data: DataPreparation) throws {
+    private func prepareData(_ module: LightningModule, _ data: LightningDataModule?) throws {
         Watchdog.phase = TrainingPhase("preparing data", isWatched: false)
         let first = { (perNode: Bool) in perNode ? self.localRank == 0 : self.isGlobalZero }
         if let data, first(data.prepareDataPerNode) { try data.prepareData() }

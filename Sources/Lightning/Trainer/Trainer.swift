@@ -25,6 +25,8 @@ public final class Trainer {
 
     /// The flags, with consequences drawn (such as those of `fastDevRun`).
     public let configuration: Configuration
+    /// The seed of everything random: that of the configuration, or else of `seedEverything`.
+    public let seed: UInt64
     /// How the ranks work together.
     public let strategy: any Strategy
     /// The callbacks in the order they run.
@@ -54,8 +56,10 @@ public final class Trainer {
     /// Whether the present fit has validated; true too when it never will.
     var hasValidated = true
     var schedules: [ScheduleState] = []
-    /// A checkpoint whose state is handed out while the run is set up.
-    var resuming: Checkpoint?
+    /// Whether the present fit goes on from a checkpoint.
+    var isResuming = false
+    /// Samples of a full batch over all ranks.
+    var globalBatchSize = 0
     /// The module of the last run; it knows its trainer weakly.
     var module: LightningModule?
     /// When the training of the present fit began, in seconds since the trainer was made.
@@ -63,7 +67,7 @@ public final class Trainer {
     private let start = ContinuousClock.now
     private var directory: String?
     private let usesDefaultLogger: Bool
-    private let configurationText: String?
+    let configurationText: String?
 
     /// A trainer with the given flags.
     ///
@@ -94,16 +98,17 @@ public final class Trainer {
         self.loggers = strategy.isGlobalZero ? loggers ?? [] : []
         self.configurationText = configurationText
         self.callbacks = callbacks
+        if let seed = configuration.seed { RandomContext.current.seed = seed }
+        seed = RandomContext.current.seed
         logging.isEnabled = !configuration.barebones
         addDefaultCallbacks()
-        RandomContext.current.seed = self.configuration.seed
     }
 
     /// A trainer with the most used flags; the others have their defaults.
     public convenience init(
         maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int = 1,
         gradientClipNorm: Double? = nil,
-        fastDevRun: Int = 0, seed: UInt64 = 42, defaultRootDir: String = "lightning_logs", callbacks: [Callback] = [],
+        fastDevRun: Int = 0, seed: UInt64? = nil, defaultRootDir: String = "lightning_logs", callbacks: [Callback] = [],
         loggers: [any MetricLogger]? = nil
     ) throws {
         var configuration = Configuration()
@@ -149,7 +154,7 @@ public final class Trainer {
     public var globalStep: Int { progress.step }
     /// Seconds since the trainer was made.
     public var seconds: Double { (ContinuousClock.now - start).inSeconds }
-    /// The newest value of everything logged; epoch values are the same on all ranks.
+    /// The newest value of everything logged; final values are the same on all ranks, single ones are a rank's own.
     public var callbackMetrics: [String: Double] { logging.callbackMetrics }
     /// What the progress bar shows.
     public var progressBarMetrics: [(name: String, value: Double)] { logging.progressBarMetrics }

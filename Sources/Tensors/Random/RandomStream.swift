@@ -13,7 +13,7 @@ public enum RandomPurpose: UInt64, Sendable, Codable {
     case dropout = 3
     /// Data augmentation: one stream per step and shard.
     case augmentation = 4
-    /// Draws of a user's own.
+    /// Draws of a user's own: one stream per step and shard.
     case user = 5
 }
 
@@ -117,7 +117,7 @@ public final class RandomContext: Sendable {
     private let state: Mutex<State>
 
     /// The context in force: the process's own, unless a task-local one is bound.
-    @TaskLocal public static var current = RandomContext(seed: 0)
+    @TaskLocal public static var current = RandomContext(seed: 42)
 
     /// A context whose streams start at the given seed.
     public init(seed: UInt64) { state = Mutex(State(seed: seed)) }
@@ -130,20 +130,21 @@ public final class RandomContext: Sendable {
         set { state.withLock { $0 = State(seed: newValue) } }
     }
 
-    /// Moves the per-step streams (dropout, augmentation) to the given step and shard.
+    /// Moves the per-step streams (dropout, augmentation, a user's own) to the given step and shard.
     public func begin(step: Int, shard: Int) {
         state.withLock {
             $0.step = UInt64(step)
             $0.shard = UInt64(shard)
             $0.streams[.dropout] = nil
             $0.streams[.augmentation] = nil
+            $0.streams[.user] = nil
         }
     }
 
     /// Draws from the stream of a purpose, and keeps its new place.
     public func draw<R: Sendable>(_ purpose: RandomPurpose, _ body: (inout RandomStream) -> R) -> R {
         state.withLock { state in
-            let stepwise = purpose == .dropout || purpose == .augmentation
+            let stepwise = purpose == .dropout || purpose == .augmentation || purpose == .user
             var stream =
                 state.streams[purpose]
                 ?? RandomStream(

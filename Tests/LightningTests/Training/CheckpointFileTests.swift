@@ -84,6 +84,6 @@ struct CheckpointFileTests {
         let best = #expect(throws: CheckpointError.self) { try run.fit() }
         #expect(
             best?.description
-                == "'best': no run in '\(scratch.file("empty"))' has a checkpoint (trainer.defaultRootDir)")
+                == "'best': there is no fit of this experiment in '\(scratch.file("empty"))' (trainer.defaultRootDir)")
     }
 }
