@@ -26,7 +26,9 @@ struct CheckpointIndex: Codable, Sendable, Equatable {
 
     /// Names the files of one's own directory without it.
     mutating func adopt(_ directory: String) {
-        let own = { (file: String) in file.hasPrefix(directory + "/") ? String(file.dropFirst(directory.count + 1)) : file }
+        let own = { (file: String) in
+            file.hasPrefix(directory + "/") ? String(file.dropFirst(directory.count + 1)) : file
+        }
         for place in kept.indices { kept[place].file = own(kept[place].file) }
         last = last.map(own)
     }

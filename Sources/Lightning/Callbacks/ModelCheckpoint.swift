@@ -169,7 +169,9 @@ public final class ModelCheckpoint: Callback {
         try trainer.saveCheckpoint(directory + "/" + entry.file)
         guard trainer.isGlobalZero else { return entry.file }
         try index.write(in: directory)  // before removing, so that it never names a file that is gone
-        for old in surplus where old.file != entry.file && !old.file.contains("/") { unlink(directory + "/" + old.file) }
+        for old in surplus where old.file != entry.file && !old.file.contains("/") {
+            unlink(directory + "/" + old.file)
+        }
         return entry.file
     }
 

@@ -21,7 +21,8 @@ struct TrainingLoop<M: TrainingModule> {
         guard batchCount > 0 else { return }
         guard !isFinished || isAtLooseEnd else {
             return trainer.print(
-                "nothing to train: \(trainer.progress.epoch) epochs and \(trainer.progress.step) steps are done already")
+                "nothing to train: \(trainer.progress.epoch) epochs and \(trainer.progress.step) steps are done already"
+            )
         }
         module.train()
         trainer.logging.scope = .trainingEpoch
@@ -75,7 +76,9 @@ struct TrainingLoop<M: TrainingModule> {
     /// One batch: forward, backward and, at the end of an accumulation window, the optimizer step.
     ///
     /// - Returns: What the ranks agreed on at the optimizer step; nil in the middle of a window.
-    private func runBatch(_ next: IndexedBatch<M.TrainingBatch>, _ window: inout Window, isLast: Bool) throws -> StepControl? {
+    private func runBatch(_ next: IndexedBatch<M.TrainingBatch>, _ window: inout Window, isLast: Bool) throws
+        -> StepControl?
+    {
         let index = next.index
         let accumulation = trainer.configuration.accumulateGradientBatches
         let endsWindow = (index + 1) % accumulation == 0 || isLast
@@ -177,7 +180,9 @@ struct TrainingLoop<M: TrainingModule> {
 
     private func afterStep() throws {
         let interval = trainer.configuration.logEverySteps
-        if interval > 0, trainer.progress.step % interval == 0 { try trainer.logToLoggers(trainer.logging.takeStepValues()) }
+        if interval > 0, trainer.progress.step % interval == 0 {
+            try trainer.logToLoggers(trainer.logging.takeStepValues())
+        }
         for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .optimizerStep) }
     }
 

@@ -87,7 +87,8 @@ struct MetricStore {
     /// The newest single values that the loggers have not seen.
     mutating func takeStepValues() -> [(name: String, value: Double)] {
         var values: [(String, Double)] = []
-        for index in entries.indices where entries[index].isNew && entries[index].onStep && entries[index].goesToLogger {
+        for index in entries.indices where entries[index].isNew && entries[index].onStep && entries[index].goesToLogger
+        {
             values.append((entries[index].stepName, entries[index].last))
             entries[index].isNew = false
         }

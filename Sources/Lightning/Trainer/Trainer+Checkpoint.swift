@@ -113,7 +113,8 @@ extension Trainer {
         if name == "last", checkpointCallback?.lastPath == nil {
             let found = try strategy.broadcast(isGlobalZero ? lastRunWithIndex() ?? "" : "", tag: "run to resume")
             if found.isEmpty {
-                print("no fit in '\(configuration.defaultRootDir)' has saved a checkpoint to go on from; beginning anew")
+                print(
+                    "no fit in '\(configuration.defaultRootDir)' has saved a checkpoint to go on from; beginning anew")
                 return nil
             }
         }
@@ -128,7 +129,8 @@ extension Trainer {
 
     private func isFitOfThisExperiment(_ path: String) -> Bool {
         guard FileManager.default.fileExists(atPath: path + "/checkpoints") else { return false }
-        guard let own = configurationText, let other = try? String(contentsOfFile: path + "/config.yaml", encoding: .utf8)
+        guard let own = configurationText,
+            let other = try? String(contentsOfFile: path + "/config.yaml", encoding: .utf8)
         else { return true }
         return own.prefix { $0 != "\n" } == other.prefix { $0 != "\n" }  // `experiment: name`
     }
@@ -158,7 +160,8 @@ extension Trainer {
             throw CheckpointError("'\(name)': there is no fit of this experiment in '\(root)' (trainer.defaultRootDir)")
         }
         let directory = newest + "/checkpoints"
-        guard let index = CheckpointIndex.read(in: directory), let file = name == "best" ? index.best : index.last else {
+        guard let index = CheckpointIndex.read(in: directory), let file = name == "best" ? index.best : index.last
+        else {
             throw CheckpointError(
                 "'\(name)': the newest fit, '\(newest)', has saved no such checkpoint; give the path of another one")
         }
@@ -188,7 +191,8 @@ extension Trainer {
         RandomContext.current.seed = seed
         if run.seed != seed {
             print(
-                "note: the checkpoint was made with seed \(run.seed), this run has \(seed): the order of samples changes")
+                "note: the checkpoint was made with seed \(run.seed), this run has \(seed): the order of samples changes"
+            )
         }
         if let state = checkpoint.optimizers.first { try optimizer.load(state) }
         guard run.learningRates.count == optimizer.groups.count else {

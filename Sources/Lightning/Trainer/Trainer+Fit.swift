@@ -58,7 +58,8 @@ extension Trainer {
             optimizer = configured.optimizer
             schedules = configured.schedules.map(ScheduleState.init)
             logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
-            globalBatchSize = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard).globalBatchSize
+            globalBatchSize = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard)
+                .globalBatchSize
             if let saved { try restoreTraining(from: saved, configured.optimizer) } else { progress = .init() }
             applySchedules()
             let loop = TrainingLoop(
@@ -87,7 +88,8 @@ extension Trainer {
         let count = try configuration.limitTrainBatches.count(of: sampler.batchCount, what: "trainer.limitTrainBatches")
         guard count > 0 || configuration.limitTrainBatches == .batches(0) else {
             throw TrainingError(
-                "there is nothing to train on: \(loader.sampleCount) samples make no batch of \(sampler.globalBatchSize)")
+                "there is nothing to train on: \(loader.sampleCount) samples make no batch of \(sampler.globalBatchSize)"
+            )
         }
         trainBatchCount = count
         return count
