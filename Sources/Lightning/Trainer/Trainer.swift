@@ -95,7 +95,7 @@ public final class Trainer {
         }
         Parallel.threadCount = configuration.threads ?? world.threads.threads
         usesDefaultLogger = loggers == nil && !configuration.barebones && configuration.fastDevRun == 0
-        self.loggers = strategy.isGlobalZero ? loggers ?? [] : []
+        self.loggers = strategy.isGlobalZero && configuration.fastDevRun == 0 ? loggers ?? [] : []
         self.configurationText = configurationText
         self.callbacks = callbacks
         if let seed = configuration.seed { RandomContext.current.seed = seed }
