@@ -147,6 +147,30 @@ struct ImageArchiveTests {
         }
     }
 
+    /// Two replacements at once, of the same file, have temporary files of their own, and the last one stays.
+    @Test func replacementsDoNotMeet() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/file"
+            var names: [String] = []
+            try replaceFile(at: path) { outer in
+                try write([1, 2], to: outer)
+                try replaceFile(at: path) { inner in
+                    names = [outer, inner]
+                    try write([3], to: inner)
+                }
+                #expect(try contents(of: path) == [3] && contents(of: outer) == [1, 2])
+            }
+            #expect(try contents(of: path) == [1, 2])
+            // Nodes that share a directory may have processes of the same number.
+            var node = utsname()
+            #expect(uname(&node) == 0)
+            let host = withUnsafeBytes(of: node.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            #expect(names.count == 2 && names.allSatisfy { $0.hasSuffix("@\(host).partial") }, "\(names)")
+            #expect(Set(names).count == 2 && names.allSatisfy { $0.contains("/file.\(getpid())-") }, "\(names)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["file"])
+        }
+    }
+
     static let fashion = "/usr/share/datasets/fashion-mnist"
 
     /// Debian's package dataset-fashion-mnist.
