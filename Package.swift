@@ -61,6 +61,7 @@ let package = Package(
             name: "lightning-bench",
             dependencies: ["Lightning", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+        .executableTarget(name: "classifier-example", dependencies: ["Lightning"], swiftSettings: safe),
         .executableTarget(name: "mpi-selftest", dependencies: ["MPI", "DataParallel"], swiftSettings: strict),
         .executableTarget(
             name: "trainer-selftest", dependencies: ["Lightning", "DataParallel", "Checkpoints", "TrainerFixtures"],

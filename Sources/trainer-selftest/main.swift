@@ -20,13 +20,4 @@ func runScenario(_ arguments: [String]) throws {
     }
 }
 
-do {
-    try runScenario(Array(CommandLine.arguments.dropFirst()))
-    exit(0)
-} catch let interrupted as Interrupted {
-    if let world = try? World.current(), world.topology.globalRank == 0 { print("interrupted: \(interrupted)") }
-    exit(interrupted.exitStatus)
-} catch {
-    FileHandle.standardError.write(Data("error: \(error)\n".utf8))
-    exit(1)
-}
+runProgram { try runScenario(Array(CommandLine.arguments.dropFirst())) }
