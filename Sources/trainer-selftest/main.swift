@@ -15,6 +15,7 @@ func runScenario(_ arguments: [String]) throws {
     case "control": try control(options)
     case "gather": try gather(options)
     case "steady": try countAllocations(options)
+    case "handlers": try keepHandlers(options)
     case "reducer": try compareReducers()
     default: throw OnPurpose("there is no scenario '\(arguments[0])'")
     }
