@@ -9,6 +9,9 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 /// Every unsafe expression is an error there.
 let safe: [SwiftSetting] = strict + [.strictMemorySafety()]
 
+/// The name by which pkg-config knows the MPI: `mpi-c` on Debian, elsewhere `ompi-c` or `mpich`.
+let mpi = Context.environment["LIGHTNING_MPI"] ?? "mpi-c"
+
 let package = Package(
     name: "swift-lightning",
     products: [
@@ -24,7 +27,7 @@ let package = Package(
         // Layer 0: C. Each is imported by exactly one Swift target.
         .target(name: "CKernels"),
         .target(name: "COpenBLAS"),
-        .systemLibrary(name: "CMPI", pkgConfig: "mpi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .systemLibrary(name: "CMPI", pkgConfig: mpi, providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
@@ -61,6 +64,7 @@ let package = Package(
             name: "lightning-bench",
             dependencies: ["Lightning", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+        .executableTarget(name: "classifier-example", dependencies: ["Lightning"], swiftSettings: safe),
         .executableTarget(name: "mpi-selftest", dependencies: ["MPI", "DataParallel"], swiftSettings: strict),
         .executableTarget(
             name: "trainer-selftest", dependencies: ["Lightning", "DataParallel", "Checkpoints", "TrainerFixtures"],

@@ -39,6 +39,18 @@ require_swift() {
         fail 1 "Swift $found is too old; install Swift $needed or newer from https://swift.org/install"
 }
 
+# Tells Package.swift the name by which pkg-config knows the MPI of this machine, if it is not Debian's.
+choose_mpi() {
+    local module
+    [[ -z ${LIGHTNING_MPI:-} ]] || return 0
+    for module in mpi-c ompi-c mpich; do
+        if pkg-config --exists "$module" 2>/dev/null; then
+            [[ $module == mpi-c ]] || export LIGHTNING_MPI=$module
+            return 0
+        fi
+    done
+}
+
 # Prints the number of physical cores this process may run on. mpirun counts cores and not hardware threads, and so do
 # the kernels: two threads of one core share its arithmetic units.
 count_cores() {
@@ -63,8 +75,8 @@ allow_mpi_as_root() {
     fi
 }
 
-# Replaces this shell by a program on a number of ranks: `run_ranks RANKS HOSTFILE PROGRAM ARGUMENT...`, where HOSTFILE
-# may be empty. With exec, mpirun itself gets Ctrl-C, and its exit status is that of the script.
+# Runs a program on a number of ranks and ends this shell with its exit status: `run_ranks RANKS HOSTFILE PROGRAM
+# ARGUMENT...`, where HOSTFILE may be empty. A program without mpirun replaces the shell, and gets signals itself.
 run_ranks() {
     local ranks=$1 hostfile=$2
     shift 2
@@ -90,7 +102,53 @@ run_ranks() {
             export OMPI_MCA_mpi_yield_when_idle=1
         fi
     fi
-    exec mpirun -n "$ranks" "${flags[@]}" "${own[@]}" "$@"
+    supervise mpirun -n "$ranks" "${flags[@]}" "${own[@]}" "$@"
+}
+
+# Runs mpirun so that a signal lets the ranks save, and ends this shell with the status of the program; after a signal
+# with that of the signal, as a shell expects: 130 after Ctrl-C, 143 after SIGTERM.
+#
+# On SIGINT and SIGTERM mpirun kills the ranks after a second, in which no long step ends and no large checkpoint is
+# written. SIGUSR1 it passes on, and waits: the ranks stop after the same batch and save. So the first signal becomes
+# SIGUSR1, and a second one SIGTERM.
+supervise() {
+    local child status=0 number='' ends='' again
+    # mpirun gets a process group of its own: Ctrl-C in a terminal goes to the whole group of this script. Such a group
+    # may not read from the terminal.
+    set -m
+    "$@" </dev/null &
+    child=$!
+    set +m
+    # shellcheck disable=SC2317 # the traps call it
+    received() {
+        again=yes
+        if [[ -z $number ]]; then
+            number=$1
+            say "saving and stopping after this batch; a second signal ends the ranks at once" || true
+            kill -USR1 "$child" 2>/dev/null || true
+        else
+            ends=yes
+            kill -TERM "$child" 2>/dev/null || true
+        fi
+    }
+    trap 'received 1' HUP
+    trap 'received 2' INT
+    trap 'received 10' USR1
+    trap 'received 15' TERM
+    # A signal ends the wait, but not the program.
+    while :; do
+        again=''
+        status=0
+        wait "$child" || status=$?
+        [[ -n $again ]] || break
+    done
+    trap - HUP INT USR1 TERM
+    # Saved and stopped because of the signal, or ended by mpirun, whose own status then is 1. Any other status tells of
+    # something else: that the training was over, or failed.
+    if [[ -n $number ]] && ((status > 128)) || [[ -n $ends ]] && ((status > 0)); then
+        exit $((128 + number))
+    fi
+    exit "$status"
 }
 
 # Prints mpirun's flags, one a line, that give each of RANKS its share of CORES.

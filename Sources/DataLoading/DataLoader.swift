@@ -76,7 +76,7 @@ public struct IndexedBatch<Batch: DataBatch>: Sendable {
     public let index: Int
     /// The data set indices of this rank's samples.
     public let sampleIndices: [Int]
-    /// This rank's samples; nil when the batch is so short that this rank has none.
+    /// This rank's samples; nil when the batch has fewer samples than there are ranks, and none for this one.
     public let batch: Batch?
 }
 

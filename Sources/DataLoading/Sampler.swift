@@ -21,8 +21,9 @@ public enum BatchSize: Sendable, Hashable, ExpressibleByIntegerLiteral {
 ///
 /// Note [Every sample once]: the order of samples is a function of (seed, epoch) alone. It is cut into global batches,
 /// and each global batch into one shard per rank, in order. So each sample is read exactly once per epoch on any number
-/// of ranks; all ranks count the same number of batches; and in the last, short batch later ranks may have a smaller
-/// shard or none. To resume at batch `b` is to begin at `b`.
+/// of ranks, and all ranks count the same number of batches. The last, short batch is shared evenly too, so that no rank
+/// waits for another that has all the work: shards differ by at most one sample, the earlier ones being the larger, and
+/// a rank has none only when there are fewer samples than ranks. To resume at batch `b` is to begin at `b`.
 public struct DistributedSampler: Sendable {
     /// The number of samples.
     public let count: Int
@@ -91,13 +92,14 @@ public struct DistributedSampler: Sendable {
         dropsLast ? count / globalBatchSize : (count + globalBatchSize - 1) / globalBatchSize
     }
 
-    /// The data set indices of this rank's shard of a batch; empty when the batch is too short for this rank.
+    /// The data set indices of this rank's shard of a batch; empty when the batch has too few samples for all ranks.
     public func indices(ofBatch batch: Int) -> [Int] {
         require(batch >= 0, "DistributedSampler", "batch \(batch)")
-        let start = batch * globalBatchSize + rank * shardSize
-        let end = batch < batchCount ? min(start + shardSize, count) : start
-        guard start < end else { return [] }
-        guard let order else { return Array(start..<end) }
+        let (share, rest) = globalCount(ofBatch: batch).quotientAndRemainder(dividingBy: worldSize)
+        // The first `rest` ranks take one sample more.
+        let start = batch * globalBatchSize + rank * share + min(rank, rest)
+        let end = start + share + (rank < rest ? 1 : 0)
+        guard let order, start < end else { return Array(start..<end) }
         return Array(order[start..<end])
     }
 

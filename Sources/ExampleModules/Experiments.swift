@@ -31,6 +31,7 @@ public enum Experiments {
                     throw TrainingError(
                         "model.context \(settings.context) is shorter than data.context \(data.settings.context)")
                 }
+                data.vocabularyLimit = settings.vocabularySize
                 return try CharacterTransformer(settings)
             },
             data: { (settings: TextData.Settings) in TextData(settings) }, predict: writeSample)
@@ -42,14 +43,17 @@ public enum Experiments {
     ) throws {
         try trainer.predict(module, data: data, checkpoint: checkpoint) {
             let settings = module.hyperparameters
-            let numbers = settings.prompt.compactMap { data.vocabulary.firstIndex(of: $0).map(Int64.init) }
-            guard numbers.count == settings.prompt.count, !numbers.isEmpty else {
+            let prompt = settings.prompt.unicodeScalars
+            let numbers = prompt.compactMap { data.vocabulary.firstIndex(of: $0).map(Int64.init) }
+            guard numbers.count == prompt.count, !numbers.isEmpty else {
                 throw TrainingError("model.prompt '\(settings.prompt)' has characters that are not in the text")
             }
             let path = try trainer.runDirectory() + "/sample.txt"
             guard trainer.isGlobalZero else { return }
             let drawn = module.generate(from: numbers, count: settings.sampleLength, seed: trainer.seed)
-            let text = String(drawn.compactMap { Int($0) < data.vocabulary.count ? data.vocabulary[Int($0)] : nil })
+            // The model may know more numbers than the text has characters.
+            let characters = drawn.compactMap { Int($0) < data.vocabulary.count ? data.vocabulary[Int($0)] : nil }
+            let text = String(String.UnicodeScalarView(characters))
             try (text + "\n").write(toFile: path, atomically: true, encoding: .utf8)
             trainer.print(text)
             trainer.print("written to \(path)")

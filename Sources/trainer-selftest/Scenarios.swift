@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import Lightning
+import Synchronization
 import TrainerFixtures
 
 /// Prints a `key: value` line on rank 0.
@@ -102,6 +103,13 @@ func control(_ options: Options) throws {
             // Falls on rank 0 and rises on the others.
             let sign = trainer.isGlobalZero ? -1.0 : 1.0
             module.log("own", sign * Double(trainer.progress.batch), onStep: true, onEpoch: false)
+        case "slow", "very slow":
+            // Longer than mpirun lets a rank live after SIGTERM. A sleep of the system would end at the signal.
+            guard module.globalStep == 1 else { break }
+            FileHandle.standardOutput.write(Data("pid \(getpid())\n".utf8))
+            let end = Date() + (options.kind == "slow" ? 2 : 60)
+            while Date() < end { usleep(10_000) }
+        case "interrupt": if index == 1 { kill(getpid(), SIGINT) }
         case "print" where index == 0: module.print("printed in epoch \(module.currentEpoch)")
         default: break
         }
@@ -148,4 +156,16 @@ func trainOneSided(_ options: Options) throws {
     run.trainer.sanityValidationBatches = 0
     let trainer = try run.makeTrainer()
     try trainer.fit(OneSidedModule(), train: run.loader(run.samples), validation: run.loader(run.heldOut))
+}
+
+/// How often this program's own handler of SIGUSR1 was called.
+private let ownSignals = Atomic<Int>(0)
+
+/// Trains in a program that has a handler of its own for SIGUSR1, and sees whether it still has it.
+func keepHandlers(_ options: Options) throws {
+    signal(SIGUSR1) { _ in ownSignals.add(1, ordering: .relaxed) }
+    let trainer = try options.run.makeTrainer()
+    try trainer.fit(ToyModule(options.run.module), train: options.run.loader(options.run.samples))
+    raise(SIGUSR1)
+    report(trainer, "own signals", ownSignals.load(ordering: .relaxed))
 }

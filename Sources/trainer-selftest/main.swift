@@ -15,18 +15,10 @@ func runScenario(_ arguments: [String]) throws {
     case "control": try control(options)
     case "gather": try gather(options)
     case "steady": try countAllocations(options)
+    case "handlers": try keepHandlers(options)
     case "reducer": try compareReducers()
     default: throw OnPurpose("there is no scenario '\(arguments[0])'")
     }
 }
 
-do {
-    try runScenario(Array(CommandLine.arguments.dropFirst()))
-    exit(0)
-} catch let interrupted as Interrupted {
-    if let world = try? World.current(), world.topology.globalRank == 0 { print("interrupted: \(interrupted)") }
-    exit(interrupted.exitStatus)
-} catch {
-    FileHandle.standardError.write(Data("error: \(error)\n".utf8))
-    exit(1)
-}
+runProgram { try runScenario(Array(CommandLine.arguments.dropFirst())) }

@@ -147,6 +147,66 @@ struct ImageArchiveTests {
         }
     }
 
+    /// An archive is made anew when its source is another one, or has changed, and only then.
+    @Test func archivesKnowTheirSource() throws {
+        try withTemporaryDirectory { directory in
+            let (images, labels, path) = (directory + "/images", directory + "/labels", directory + "/set.h5")
+            try write(idx([2, 1, 1], [1, 2]), to: images)
+            try write(idx([2], [1, 2]), to: labels)
+            func isCurrent(_ files: [String]) throws -> Bool { try ArchiveSource(files: files).isIn(archive: path) }
+            #expect(try !isCurrent([images, labels]))
+            try ImageArchive.convert(images: images, labels: labels, to: path)
+            #expect(try isCurrent([images, labels]))
+            #expect(try !isCurrent([images, directory + "/others"]) && !isCurrent([images]))
+            #expect(try !ArchiveSource(named: images).isIn(archive: path))
+            // The same bytes written later, then bytes of another length with the time of the first.
+            let attributes = try FileManager.default.attributesOfItem(atPath: labels)
+            let date = try #require(attributes[.modificationDate] as? Date)
+            try FileManager.default.setAttributes([.modificationDate: date + 1], ofItemAtPath: labels)
+            #expect(try !isCurrent([images, labels]))
+            try ImageArchive.convert(images: images, labels: labels, to: path)
+            #expect(try isCurrent([images, labels]))
+            try write(idx([3], [1, 2, 3]), to: labels)
+            try FileManager.default.setAttributes([.modificationDate: date + 1], ofItemAtPath: labels)
+            #expect(try !isCurrent([images, labels]))
+            // Without its source an archive is kept, if it was made of files of these names.
+            try FileManager.default.removeItem(atPath: labels)
+            #expect(try isCurrent([images, labels]) && !isCurrent([images, directory + "/others"]))
+            // A damaged archive is made anew if it can be.
+            try write([1, 2, 3], to: path)
+            #expect(throws: HDF5Error.self) { try isCurrent([images, labels]) }
+            try write(idx([2], [1, 2]), to: labels)
+            #expect(try !isCurrent([images, labels]))
+            // One without a note, of an older version.
+            try HDF5File.create(at: path, replacing: true).close()
+            #expect(try !isCurrent([images, labels]))
+        }
+    }
+
+    /// Two replacements at once, of the same file, have temporary files of their own, and the last one stays.
+    @Test func replacementsDoNotMeet() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/file"
+            var names: [String] = []
+            try replaceFile(at: path) { outer in
+                try write([1, 2], to: outer)
+                try replaceFile(at: path) { inner in
+                    names = [outer, inner]
+                    try write([3], to: inner)
+                }
+                #expect(try contents(of: path) == [3] && contents(of: outer) == [1, 2])
+            }
+            #expect(try contents(of: path) == [1, 2])
+            // Nodes that share a directory may have processes of the same number.
+            var node = utsname()
+            #expect(uname(&node) == 0)
+            let host = withUnsafeBytes(of: node.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            #expect(names.count == 2 && names.allSatisfy { $0.hasSuffix("@\(host).partial") }, "\(names)")
+            #expect(Set(names).count == 2 && names.allSatisfy { $0.contains("/file.\(getpid())-") }, "\(names)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["file"])
+        }
+    }
+
     static let fashion = "/usr/share/datasets/fashion-mnist"
 
     /// Debian's package dataset-fashion-mnist.

@@ -25,10 +25,11 @@ public struct MPIRun: Sendable {
     ///   - ranks: how many processes; more than there are cores is well. 0 runs the program itself, without `mpirun`.
     ///   - limit: in seconds; the run is killed when it takes longer.
     ///   - environment: variables to set besides the present ones.
+    ///   - directory: where to run it; the present directory by default.
     /// - Throws: `Missing` when the program or `mpirun` is not there.
     public init(
         _ program: String, _ arguments: [String] = [], ranks: Int, limit: Double,
-        environment: [String: String] = [:]
+        environment: [String: String] = [:], directory: String? = nil
     ) throws {
         let executable = Self.productsDirectory.appendingPathComponent(program)
         guard FileManager.default.isExecutableFile(atPath: executable.path) else {
@@ -49,6 +50,7 @@ public struct MPIRun: Sendable {
         process.standardError = handle
         process.environment = ProcessInfo.processInfo.environment
             .merging(Self.variables) { present, _ in present }.merging(environment) { _, given in given }
+        if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
         let ended = DispatchSemaphore(value: 0)
         process.terminationHandler = { _ in ended.signal() }
         let start = Date()
@@ -66,7 +68,7 @@ public struct MPIRun: Sendable {
     }
 
     /// Tests run on threads that block signals, and a process begins with the mask of the thread that starts it.
-    private static func withAllSignals(_ body: () throws -> Void) rethrows {
+    public static func withAllSignals(_ body: () throws -> Void) rethrows {
         var none = sigset_t(), before = sigset_t()
         sigemptyset(&none)
         pthread_sigmask(SIG_SETMASK, &none, &before)

@@ -4,7 +4,8 @@ import HDF5
 public enum ImageArchive {
     /// Converts the two IDX files of an image set, compressed by gzip or not, to one HDF5 file.
     ///
-    /// The file appears under its name when it is complete, replacing one that was there.
+    /// The file appears under its name when it is complete, replacing one that was there. It says what it was made of:
+    /// see ``ArchiveSource``.
     ///
     /// - Parameters:
     ///   - images: The IDX file of the images, of three dimensions.
@@ -13,6 +14,8 @@ public enum ImageArchive {
     /// - Throws: `ArchiveError` when a file is missing or damaged, or when there are not as many labels as images;
     ///   `HDF5Error` when the HDF5 file cannot be written.
     public static func convert(images: String, labels: String, to path: String) throws {
+        // Before they are read: a file that changes meanwhile must look changed the next time.
+        let source = ArchiveSource(files: [images, labels])
         let pixels = try IDXFile(contentsOf: images)
         guard pixels.shape.count == 3 else {
             throw ArchiveError(images, "images have 3 dimensions, this file has the shape \(pixels.shape)")
@@ -31,6 +34,7 @@ public enum ImageArchive {
             try file.writeDataset(
                 "images", pixels.values, shape: pixels.shape, layout: chunks(of: pixels.shape))
             try file.writeDataset("labels", classes.values)
+            try source.write(to: file)
             try file.close()
         }
     }

@@ -7,19 +7,24 @@ import HDF5
 public enum TextArchive {
     /// Converts a text to an HDF5 file.
     ///
-    /// The file appears under its name when it is complete, replacing one that was there.
+    /// The file appears under its name when it is complete, replacing one that was there. It says what it was made of:
+    /// see ``ArchiveSource``.
     ///
     /// - Parameters:
     ///   - text: The text; at most 256 different Unicode scalars.
     ///   - path: The HDF5 file to make; its directory must exist.
-    ///   - source: What messages call the text.
+    ///   - source: What messages and the archive call the text.
     /// - Throws: `ArchiveError` when there are too many different characters; `HDF5Error` when the file cannot be
     ///   written.
     public static func convert(_ text: String, to path: String, source: String = "text") throws {
+        try convert(text, to: path, source: ArchiveSource(named: source))
+    }
+
+    private static func convert(_ text: String, to path: String, source: ArchiveSource) throws {
         let vocabulary = Set(text.unicodeScalars).sorted()
         guard vocabulary.count <= 256 else {
             throw ArchiveError(
-                source, "the text has \(vocabulary.count) different characters, more than the 256 of a byte",
+                source.names[0], "the text has \(vocabulary.count) different characters, more than the 256 of a byte",
                 advice: "Replace rare characters first.")
         }
         var number: [Unicode.Scalar: UInt8] = [:]
@@ -29,6 +34,7 @@ public enum TextArchive {
             let file = try HDF5File.create(at: temporary, replacing: true)
             let dataset = try file.writeDataset("tokens", tokens)
             try dataset.setAttribute("vocabulary", String(String.UnicodeScalarView(vocabulary)))
+            try source.write(to: file)
             try file.close()
         }
     }
@@ -41,11 +47,13 @@ public enum TextArchive {
     /// - Throws: `ArchiveError` when the file is missing, is not UTF-8, or has too many different characters;
     ///   `HDF5Error` when the HDF5 file cannot be written.
     public static func convert(textFile: String, to path: String) throws {
+        // Before it is read: a file that changes meanwhile must look changed the next time.
+        let source = ArchiveSource(files: [textFile])
         var bytes = try readFile(textFile)
         if GZip.isCompressed(bytes) { bytes = try GZip.decompress(bytes, name: textFile) }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw ArchiveError(textFile, "the text is not encoded in UTF-8", advice: "Convert it first, with iconv.")
         }
-        try convert(text, to: path, source: textFile)
+        try convert(text, to: path, source: source)
     }
 }

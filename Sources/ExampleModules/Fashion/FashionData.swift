@@ -28,19 +28,20 @@ public final class FashionData: LightningDataModule, TrainingData, ValidationDat
 
     private func path(_ part: String) -> String { "\(settings.directory)/\(part).h5" }
 
-    /// Unpacks the package's files into two HDF5 files, once.
+    /// Unpacks the package's files into two HDF5 files, unless they were made of the same files before.
     public override func prepareData() throws {
         for (part, prefix) in [("train", "train"), ("test", "t10k")] {
-            guard !FileManager.default.fileExists(atPath: path(part)) else { continue }
             let images = "\(settings.source)/\(prefix)-images-idx3-ubyte.gz"
-            guard FileManager.default.fileExists(atPath: images) else {
+            let labels = "\(settings.source)/\(prefix)-labels-idx1-ubyte.gz"
+            let source = ArchiveSource(files: [images, labels])
+            guard try !source.isIn(archive: path(part)) else { continue }
+            guard source.exists else {
                 throw TrainingError(
                     "Fashion-MNIST is not at '\(settings.source)' (data.source): install it with 'apt-get install dataset-fashion-mnist', or name the directory of its IDX files"
                 )
             }
             try FileManager.default.createDirectory(atPath: settings.directory, withIntermediateDirectories: true)
-            try ImageArchive.convert(
-                images: images, labels: "\(settings.source)/\(prefix)-labels-idx1-ubyte.gz", to: path(part))
+            try ImageArchive.convert(images: images, labels: labels, to: path(part))
         }
     }
 

@@ -23,22 +23,31 @@ public final class TextData: LightningDataModule, TrainingData, ValidationData, 
 
     /// How the text is used.
     public let settings: Settings
-    /// The distinct characters, in the order of their numbers; known after ``prepareData()`` and ``setup(_:)``.
-    public private(set) var vocabulary: [Character] = []
+    /// The distinct Unicode scalars, in the order of their numbers; known after ``prepareData()`` and ``setup(_:)``.
+    public private(set) var vocabulary: [Unicode.Scalar] = []
+    /// How many distinct characters the model knows; a text with more is an error of ``setup(_:)``.
+    public var vocabularyLimit: Int?
     private var parts: [TokenWindowDataset] = []
 
     /// Data that is fetched and opened by the trainer.
     public init(_ settings: Settings = Settings()) { self.settings = settings }
 
-    /// Makes the archive, once.
+    /// Makes the archive, unless it was made of the same text before.
     public override func prepareData() throws {
-        guard !FileManager.default.fileExists(atPath: settings.archive) else { return }
+        let bible = "the King James Bible"
+        let source = settings.textFile.map { ArchiveSource(files: [$0]) } ?? ArchiveSource(named: bible)
+        guard try !source.isIn(archive: settings.archive) else { return }
         let directory = URL(fileURLWithPath: settings.archive).deletingLastPathComponent().path
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         if let file = settings.textFile {
+            guard source.exists else {
+                throw TrainingError("there is no text file '\(file)' (data.textFile)")
+            }
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
             try TextArchive.convert(textFile: file, to: settings.archive)
         } else {
-            try TextArchive.convert(KingJamesBible.text(), to: settings.archive, source: "the King James Bible")
+            let text = try KingJamesBible.text()
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            try TextArchive.convert(text, to: settings.archive, source: bible)
         }
     }
 
@@ -47,7 +56,12 @@ public final class TextData: LightningDataModule, TrainingData, ValidationData, 
         guard parts.isEmpty else { return }
         let file = try HDF5File.open(at: settings.archive)
         let tokens = try file.tensor("tokens")
-        vocabulary = Array(try file.dataset("tokens").attribute("vocabulary", as: String.self))
+        vocabulary = Array(try file.dataset("tokens").attribute("vocabulary", as: String.self).unicodeScalars)
+        if let limit = vocabularyLimit, vocabulary.count > limit {
+            let text = settings.textFile ?? "the King James Bible"
+            throw TrainingError(
+                "model.vocabularySize \(limit) is too small: \(text) has \(vocabulary.count) different characters")
+        }
         let count = tokens.elementCount
         let heldOut = Int(Double(count) * settings.heldOutShare)
         guard heldOut > settings.context, count - 2 * heldOut > settings.context else {

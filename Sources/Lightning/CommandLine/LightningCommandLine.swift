@@ -34,20 +34,11 @@ public enum LightningCommandLine {
     /// Does what the arguments say, and ends the process.
     public static func main(_ experiments: [Experiment]) -> Never {
         let arguments = RunArguments.parseOrExit()
-        do {
+        runProgram {
             let outcome = try run(arguments, experiments)
             if arguments.json, outcome.trainer.isGlobalZero {
                 StandardOutput.write(try JSONReport.text(outcome) + "\n")
             }
-            exit(0)
-        } catch let interrupted as Interrupted {
-            if rank == 0 { report("\(interrupted)") }
-            exit(interrupted.exitStatus)
-        } catch {
-            // The same mistake is usually every rank's; rank 0 says it, and ends the job before the others speak.
-            if rank != 0 { Thread.sleep(forTimeInterval: 1) }
-            report("error: \(error)")
-            exit(1)
         }
     }
 
@@ -62,13 +53,4 @@ public enum LightningCommandLine {
             RunRequest(
                 action: arguments.action, file: file, checkpoint: arguments.checkpoint, thenTests: arguments.thenTest))
     }
-
-    /// This process's rank as the launcher says it, before MPI is asked.
-    private static var rank: Int {
-        let environment = ProcessInfo.processInfo.environment
-        return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"].lazy
-            .compactMap { environment[$0].flatMap(Int.init) }.first ?? 0
-    }
-
-    private static func report(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 }

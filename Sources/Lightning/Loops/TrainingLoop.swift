@@ -276,7 +276,7 @@ extension Trainer {
     /// Exchanges stops and signals outside of an optimizer step.
     func agree(on occasion: String) throws -> StepControl {
         let own = stepControl(samples: 0)
-        let signals = [SIGINT, SIGTERM]
+        let signals = SignalWatch.signals
         let sums = try strategy.sum(
             [own.stops ? 1 : 0] + signals.map { own.signal == $0 ? 1 : 0 }, tag: occasion)
         let signal = signals.indices.last { sums[$0 + 1] > 0 }.map { signals[$0] }
