@@ -26,6 +26,13 @@ final class DataParallelStrategy: Strategy {
         reducer = GradientReducer(arenas: arenas, lane: lane)
     }
 
+    func prepareForInference(_ module: Module) throws {
+        let named = module.namedParameters
+        try ParameterAgreement.check(named, on: lane)
+        try ParameterAgreement.broadcast(named.map(\.parameter), on: lane)
+        try synchronizeBuffers(module)
+    }
+
     func beginStep(_ control: StepControl) {
         self.control = control
         reducer?.begin(payload: [Double(control.samples), control.stops ? 1 : 0, Double(control.signal), 0, 0, 0, 0, 0])
