@@ -1,6 +1,7 @@
 import Dispatch
 import MPI
 import Synchronization
+import Tensors
 
 /// What work on the communication lane may use.
 ///
@@ -12,6 +13,8 @@ public final class LaneContext {
     public let agreement: Agreement
     /// The sum of gradients in fixed order.
     public let treeAllReduce: TreeAllReduce
+    /// Gradients in memory that the ranks of a node share.
+    let windows = GradientWindows()
 
     init(communicator: Communicator, hostname: String) {
         self.communicator = communicator
@@ -148,6 +151,21 @@ public final class CommunicationLane: Sendable {
         nonisolated(unsafe) let buffer = buffer
         let request = CollectiveRequest(.allReduce, tag, count: buffer.count, of: .float64)
         return submit(request) { try $0.treeAllReduce.sum(buffer) }
+    }
+
+    /// Queues the sum of gradients in shared memory over all ranks, in the fixed tree order.
+    ///
+    /// The caller leaves them alone until the ticket is done.
+    ///
+    /// - Parameters:
+    ///   - range: In elements from the start of the memory, the same on every rank.
+    ///   - type: `float32` or `float64`.
+    ///   - shared: The memory.
+    ///   - tag: What they are, for the watchdog.
+    func submitSum(of range: Range<Int>, _ type: DType, in shared: SharedGradients, tag: String) -> Ticket {
+        let request = CollectiveRequest(
+            .allReduce, tag, count: range.count, of: type == .float64 ? .float64 : .float32)
+        return submit(request) { try $0.windows.sum(range, of: type, in: shared) }
     }
 
     /// Finishes the queued work and ends the thread.

@@ -29,6 +29,7 @@ public final class GradientReducer {
 
     private let lane: CommunicationLane
     private let arenas: [ParameterArena]
+    private let shared: SharedGradients?
     private let limits: (first: Int, others: Int)
     private var buckets: [Bucket] = []
     /// Where each parameter is in `isReady`, and its bucket.
@@ -51,14 +52,16 @@ public final class GradientReducer {
     /// - Parameters:
     ///   - arenas: The gradients to sum, the same on every rank.
     ///   - lane: Carries the buckets.
+    ///   - shared: Where the gradients of all arenas lie, when they lie in shared memory.
     ///   - firstBucketBytes: Bytes of the first bucket.
     ///   - bucketBytes: Bytes of the others.
     public init(
-        arenas: [ParameterArena], lane: CommunicationLane, firstBucketBytes: Int = firstBucketBytes,
-        bucketBytes: Int = bucketBytes
+        arenas: [ParameterArena], lane: CommunicationLane, shared: SharedGradients? = nil,
+        firstBucketBytes: Int = firstBucketBytes, bucketBytes: Int = bucketBytes
     ) {
         self.lane = lane
         self.arenas = arenas
+        self.shared = shared
         limits = (firstBucketBytes, bucketBytes)
         for arena in arenas {
             for parameter in arena.parameters {
@@ -175,7 +178,11 @@ public final class GradientReducer {
         let count = bucket.range.count
         counts.buckets += 1
         counts.bytes += count * bucket.arena.dtype.byteCount
-        if bucket.arena.dtype == .float64 {
+        if let shared, let origin = shared.buffer.baseAddress {
+            let first = (start - origin) / bucket.arena.dtype.byteCount
+            tickets.append(
+                lane.submitSum(of: first..<(first + count), bucket.arena.dtype, in: shared, tag: bucket.tag))
+        } else if bucket.arena.dtype == .float64 {
             let numbers = start.assumingMemoryBound(to: Double.self)
             tickets.append(
                 lane.submitSum(of: UnsafeMutableBufferPointer(start: numbers, count: count), tag: bucket.tag))

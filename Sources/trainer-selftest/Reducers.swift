@@ -9,11 +9,15 @@ func compareReducers() throws {
     let (rank, ranks) = (world.topology.globalRank, world.topology.worldSize)
     var (compared, travelled) = (0, 0)
     var left: [Parameter] = []
-    for type in [DType.float32, .float64] {
+    for (type, isShared) in [(DType.float32, true), (.float64, true), (.float32, false), (.float64, false)] {
         for limit in [1, 200, 700, 1 << 20] {
             let parameters = makeParameters(type), twins = makeParameters(type)
+            let bytes = ParameterArena.gradientBytes(for: parameters)
+            let shared = isShared ? try SharedGradients.allocate(bytes: bytes, on: lane) : nil
+            guard (shared != nil) == isShared else { throw OnPurpose("no shared memory") }
             let reducer = GradientReducer(
-                arenas: ParameterArena.arenas(for: parameters), lane: lane, firstBucketBytes: limit, bucketBytes: limit)
+                arenas: ParameterArena.arenas(for: parameters, gradients: shared.map { ($0.buffer, $0) }), lane: lane,
+                shared: shared, firstBucketBytes: limit, bucketBytes: limit)
             for step in 0..<3 {
                 for copy in [parameters, twins] {
                     copy[3].requiresGradient = step != 1
@@ -41,6 +45,9 @@ func compareReducers() throws {
             left += parameters
         }
     }
+    let windows = try SharedGradients.count(on: lane)
+    for _ in 0..<5 { _ = try SharedGradients.allocate(bytes: 1 << 20, on: lane) }
+    if rank == 0 { print("windows left: \(try SharedGradients.count(on: lane) - windows)") }
     // No reducer is left, and nobody told the parameters.
     backward(left, 0, seed: 1)
     if rank == 0 { print("compared: \(compared)\nbytes: \(travelled)") }
