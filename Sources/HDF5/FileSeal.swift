@@ -51,17 +51,19 @@ extension HDF5File {
             if let end = try file.endOfContents(), length != end {
                 throw file.error(
                     .truncated,
-                    "the file has \(length) bytes and should have \(end), or \(end + sealLength) with a seal")
+                    length < end ? "the file is shorter than its header says" : "the seal at its end is not whole",
+                    advice: HDF5Error.damageAdvice)
             }
             return false
         }
         guard head.number(at: 8) == UInt64(end) else {
-            throw file.error(.truncated, "the file has \(length) bytes, but was sealed with another length")
+            throw file.error(
+                .truncated, "the file was sealed with another length", advice: HDF5Error.damageAdvice)
         }
         guard try file.hash(end) == head.number(at: 16) else {
             throw file.error(
-                .checksumMismatch, "the file does not have the bytes it was written with",
-                advice: "The disk or a copy damaged it; use another copy or an earlier file.")
+                .checksumMismatch, "the file does not match the checksum of all its bytes",
+                advice: HDF5Error.damageAdvice)
         }
         return true
     }
