@@ -4,7 +4,7 @@ import HDF5
 // Note [Whole or absent]
 // A reader must never see half a checkpoint, whenever the writer, the machine or the disk fails. So a file is written
 // under a temporary name in the directory of the final one (a rename is atomic only inside a file system), flushed
-// and closed by HDF5, brought onto the disk by `fsync`, opened again and read completely, which compares all
+// and closed by HDF5, sealed with a hash of all its bytes (see Note [Seal]), brought onto the disk by `fsync`, opened again and read completely, which compares all
 // checksums, and only then renamed. The directory is brought onto the disk last: without that, the new name could be
 // lost in a power failure although the caller was told that the checkpoint exists. Verification reads through the
 // operating system's cache: it finds what went wrong in writing, not what a failing disk does later, which is found
@@ -33,6 +33,8 @@ public enum AtomicHDF5Writer {
             }
             step = .closing
             try file.close()
+            step = .sealing
+            try HDF5File.seal(temporary)
             step = .synchronizing
             try synchronize(temporary)
             step = .verifying
@@ -75,6 +77,8 @@ public struct AtomicWriteError: Error, CustomStringConvertible {
         case filling = "filling it"
         /// Writing the last of it and closing it.
         case closing = "closing it"
+        /// Appending the hash of the whole file.
+        case sealing = "sealing it"
         /// Waiting until the file is on the disk.
         case synchronizing = "bringing it onto the disk"
         /// Reading everything back.

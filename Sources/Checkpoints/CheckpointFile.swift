@@ -79,11 +79,14 @@ extension Checkpoint {
 
     /// Reads a checkpoint, verifying every checksum.
     ///
+    /// The hash of the whole file is compared before HDF5 sees any of it; files of earlier versions have none.
+    ///
     /// - Parameters:
     ///   - path: The file.
     ///   - weightsOnly: Leaves out the optimizers' state.
     /// - Throws: ``CheckpointError`` or `HDF5Error`: no such file, not a checkpoint, truncated, damaged, too new.
     public static func read(from path: String, weightsOnly: Bool = false) throws -> Checkpoint {
+        try HDF5File.verifySeal(of: path)
         let file = try HDF5File.open(at: path)
         defer { try? file.close() }
         guard try file.hasAttribute("format"), try file.attribute("format", as: String.self) == format else {

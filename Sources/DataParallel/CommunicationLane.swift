@@ -1,6 +1,7 @@
 import Dispatch
 import MPI
 import Synchronization
+import Tensors
 
 /// What work on the communication lane may use.
 ///
@@ -12,6 +13,8 @@ public final class LaneContext {
     public let agreement: Agreement
     /// The sum of gradients in fixed order.
     public let treeAllReduce: TreeAllReduce
+    /// Gradients in memory that the ranks of a node share.
+    let windows = GradientWindows()
 
     init(communicator: Communicator, hostname: String) {
         self.communicator = communicator
@@ -38,6 +41,7 @@ public final class CommunicationLane: Sendable {
         var failure: (any Error)?
         var isParked = false
         var isStopping = false
+        var group: CollectiveRequest?
         var thread: SystemThread?
     }
 
@@ -108,15 +112,27 @@ public final class CommunicationLane: Sendable {
     /// Queues work that begins with the agreement of all ranks on `request`, and waits for it.
     ///
     /// - Returns: what `work` returns, given every rank's payload by rank.
-    /// - Throws: the same `CollectiveMismatch` on every rank when they ask for different things; errors of the work.
+    /// - Throws: the same `CollectiveMismatch` on every rank when they ask for different things; ``CollectiveInGroup``
+    ///   inside a group; errors of the work.
     public func performAgreed<Result>(
         _ request: CollectiveRequest, payload: ControlPayload = .zero,
         _ work: (LaneContext, [ControlPayload]) throws -> Result
     ) throws -> Result {
-        try perform(request) { lane in
+        if let group = state.withLock({ $0.group }) { throw CollectiveInGroup(request: request, group: group) }
+        return try perform(request) { lane in
             try work(lane, try lane.agreement.agree(on: request, payload: payload))
         }
     }
+
+    /// Begins a group of collectives that one agreement covers: until ``endGroup()``, ``performAgreed(_:payload:_:)``
+    /// refuses.
+    ///
+    /// Ranks go through a group at their own pace: one has queued all of it at once when another has just begun. So
+    /// a collective asked for in the middle would meet another one on other ranks, without a check between them.
+    public func beginGroup(_ request: CollectiveRequest) { state.withLock { $0.group = request } }
+
+    /// Ends the group: all of it is queued.
+    public func endGroup() { state.withLock { $0.group = nil } }
 
     /// Queues the sum of a gradient buffer over all ranks, in the fixed tree order.
     ///
@@ -135,6 +151,21 @@ public final class CommunicationLane: Sendable {
         nonisolated(unsafe) let buffer = buffer
         let request = CollectiveRequest(.allReduce, tag, count: buffer.count, of: .float64)
         return submit(request) { try $0.treeAllReduce.sum(buffer) }
+    }
+
+    /// Queues the sum of gradients in shared memory over all ranks, in the fixed tree order.
+    ///
+    /// The caller leaves them alone until the ticket is done.
+    ///
+    /// - Parameters:
+    ///   - range: In elements from the start of the memory, the same on every rank.
+    ///   - type: `float32` or `float64`.
+    ///   - shared: The memory.
+    ///   - tag: What they are, for the watchdog.
+    func submitSum(of range: Range<Int>, _ type: DType, in shared: SharedGradients, tag: String) -> Ticket {
+        let request = CollectiveRequest(
+            .allReduce, tag, count: range.count, of: type == .float64 ? .float64 : .float32)
+        return submit(request) { try $0.windows.sum(range, of: type, in: shared) }
     }
 
     /// Finishes the queued work and ends the thread.
@@ -196,6 +227,20 @@ public struct LaneStopped: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// One sentence.
     public var description: String { "\(request) came after the shutdown of the communication lane" }
+}
+
+/// A collective was asked for while gradients were on their way, where ranks are at different places.
+public struct CollectiveInGroup: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The collective that was refused.
+    public let request: CollectiveRequest
+    /// The work it came into.
+    public let group: CollectiveRequest
+
+    /// What was refused and where it may be done.
+    public var description: String {
+        "\(request) was asked for during \(group), while gradients travel: gather in the step or after the backward "
+            + "pass, not in onBeforeBackward or in it"
+    }
 }
 
 /// A closure lent to the lane by a caller who waits.

@@ -6,10 +6,14 @@ import Tensors
 /// Note [Bucket order]: gradients are ready last layer first, so buckets are cut from the end of each arena backwards,
 /// a small one first that travels early. A bucket is a range of the arena's flat gradients: nothing is copied. A
 /// bucket whose gradients are all ready waits until those before it have gone: buckets always travel in index order,
-/// the same on every rank, whatever the order of readiness.
+/// the same on every rank, whatever the order of readiness. Frozen parameters are in no bucket: they are never ready
+/// and have nothing to send. So buckets are cut anew at the beginning of a step when parameters were frozen or
+/// unfrozen, and the control exchange makes sure that all ranks froze the same.
 ///
 /// One step: ``begin(payload:)`` queues the control exchange (sample counts and flags); gradients that become ready
 /// queue their buckets; ``finish()`` gives parameters that got no gradient a zero one, queues what is left, and waits.
+/// In between a parameter's gradient may come once only, for then its bucket may be on its way, and no agreed
+/// collective may be asked for (see ``CommunicationLane/beginGroup(_:)``).
 public final class GradientReducer {
     /// Bytes in the first bucket, which should leave early.
     public static let firstBucketBytes = 1 << 20
@@ -24,14 +28,21 @@ public final class GradientReducer {
     }
 
     private let lane: CommunicationLane
-    private let buckets: [Bucket]
-    private let bucketOfParameter: [ObjectIdentifier: Int]
-    private let request: CollectiveRequest
+    private let arenas: [ParameterArena]
+    private let shared: SharedGradients?
+    private let limits: (first: Int, others: Int)
+    private var buckets: [Bucket] = []
+    /// Where each parameter is in `isReady`, and its bucket.
+    private var members: [ObjectIdentifier: (place: Int, bucket: Int)] = [:]
+    private var isReady: [Bool] = []
+    private var trainable: [Bool] = []
+    private var request = CollectiveRequest(.optimizerStep, "gradients")
 
     private var pending: [Int] = []
     private var nextBucket = 0
     private var tickets: [Ticket] = []
     private var exchange: ControlExchange?
+    private var misuse: GradientMisuse?
 
     /// How many steps have been reduced, and how many bytes of gradients travelled per rank.
     public private(set) var counts = (steps: 0, buckets: 0, bytes: 0)
@@ -41,58 +52,98 @@ public final class GradientReducer {
     /// - Parameters:
     ///   - arenas: The gradients to sum, the same on every rank.
     ///   - lane: Carries the buckets.
+    ///   - shared: Where the gradients of all arenas lie, when they lie in shared memory.
     ///   - firstBucketBytes: Bytes of the first bucket.
     ///   - bucketBytes: Bytes of the others.
     public init(
-        arenas: [ParameterArena], lane: CommunicationLane, firstBucketBytes: Int = firstBucketBytes,
-        bucketBytes: Int = bucketBytes
+        arenas: [ParameterArena], lane: CommunicationLane, shared: SharedGradients? = nil,
+        firstBucketBytes: Int = firstBucketBytes, bucketBytes: Int = bucketBytes
     ) {
         self.lane = lane
-        var buckets: [Bucket] = []
-        var places: [ObjectIdentifier: Int] = [:]
-        for arena in arenas.reversed() {
-            var end = arena.elementCount
-            var members: [Parameter] = []
-            for index in arena.parameters.indices.reversed() {
-                members.append(arena.parameters[index])
-                places[ObjectIdentifier(arena.parameters[index])] = buckets.count
-                let limit = buckets.isEmpty ? firstBucketBytes : bucketBytes
-                if (end - arena.offsets[index]) * arena.dtype.byteCount >= limit || index == 0 {
-                    buckets.append(
-                        Bucket(
-                            arena: arena, range: arena.offsets[index]..<end, parameters: members,
-                            tag: "gradient bucket \(buckets.count)"))
-                    end = arena.offsets[index]
-                    members = []
-                }
-            }
-        }
-        self.buckets = buckets
-        bucketOfParameter = places
-        let elements = arenas.reduce(0) { $0 + $1.elementCount }
-        request = CollectiveRequest(
-            .optimizerStep, "gradients", count: elements, of: arenas.first?.dtype == .float64 ? .float64 : .float32)
+        self.arenas = arenas
+        self.shared = shared
+        limits = (firstBucketBytes, bucketBytes)
         for arena in arenas {
             for parameter in arena.parameters {
-                parameter.onGradientReady = { [unowned self] parameter in markReady(parameter) }
+                // Weakly: the hook may outlive the reducer, and a later reducer of the parameters replaces it.
+                parameter.onGradientReady = { [weak self] parameter in self?.markReady(parameter) }
             }
         }
+        cutBuckets()
     }
 
     /// The parameters do not report to this reducer any more.
     public func detach() {
-        for bucket in buckets { for parameter in bucket.parameters { parameter.onGradientReady = nil } }
+        for arena in arenas { for parameter in arena.parameters { parameter.onGradientReady = nil } }
+    }
+
+    /// Cuts buckets from the parameters that are not frozen.
+    private func cutBuckets() {
+        buckets = []
+        members = [:]
+        trainable = arenas.flatMap { $0.parameters.map(\.requiresGradient) }
+        for arena in arenas.reversed() {
+            var end = arena.elementCount
+            var inBucket: [Parameter] = []
+            for index in arena.parameters.indices.reversed() {
+                let (parameter, start) = (arena.parameters[index], arena.offsets[index])
+                guard parameter.requiresGradient else {
+                    end = start
+                    continue
+                }
+                inBucket.append(parameter)
+                members[ObjectIdentifier(parameter)] = (members.count, buckets.count)
+                let limit = buckets.isEmpty ? limits.first : limits.others
+                let isFull = (end - start) * arena.dtype.byteCount >= limit
+                if isFull || index == 0 || !arena.parameters[index - 1].requiresGradient {
+                    buckets.append(
+                        Bucket(
+                            arena: arena, range: start..<end, parameters: inBucket,
+                            tag: "gradient bucket \(buckets.count)"))
+                    end = start
+                    inBucket = []
+                }
+            }
+        }
+        isReady = Array(repeating: false, count: members.count)
+        request = CollectiveRequest(
+            .optimizerStep, words, count: buckets.reduce(0) { $0 + $1.range.count },
+            of: arenas.first?.dtype == .float64 ? .float64 : .float32)
+    }
+
+    /// What travels, in words that differ when other parameters are frozen.
+    private var words: String {
+        let frozen = arenas.flatMap(\.parameters).filter { !$0.requiresGradient }
+        guard let first = frozen.first else { return "gradients" }
+        let set = String(stableHash(trainable.map { $0 ? "1" : "0" }.joined()), radix: 16)
+        return "gradients, frozen: \(frozen.count) (first \(first.name), set \(set))"
+    }
+
+    /// Whether a parameter was frozen or unfrozen since buckets were cut.
+    private var isFreezingStale: Bool {
+        var place = 0
+        for arena in arenas {
+            for parameter in arena.parameters {
+                if parameter.requiresGradient != trainable[place] { return true }
+                place += 1
+            }
+        }
+        return false
     }
 
     /// Begins the reduction of a step, before the backward pass whose gradients complete it.
     ///
     /// - Parameter payload: Numbers for every rank to know, such as this rank's sample count.
     public func begin(payload: ControlPayload) {
+        if isFreezingStale { cutBuckets() }
         pending = buckets.map(\.parameters.count)
+        for place in isReady.indices { isReady[place] = false }
         nextBucket = 0
+        misuse = nil
         let exchange = ControlExchange()
         self.exchange = exchange
         let request = request
+        lane.beginGroup(request)
         tickets = [
             lane.submit(request) { lane in
                 exchange.payloads = try lane.agreement.agree(on: request, payload: payload)
@@ -101,8 +152,17 @@ public final class GradientReducer {
     }
 
     private func markReady(_ parameter: Parameter) {
-        guard exchange != nil, let bucket = bucketOfParameter[ObjectIdentifier(parameter)] else { return }
-        pending[bucket] -= 1
+        guard exchange != nil, misuse == nil else { return }
+        guard let member = members[ObjectIdentifier(parameter)] else {
+            if parameter.requiresGradient { misuse = .unfrozen(parameter.name) }
+            return
+        }
+        guard !isReady[member.place] else {
+            misuse = .secondGradient(parameter.name)
+            return
+        }
+        isReady[member.place] = true
+        pending[member.bucket] -= 1
         launchFullBuckets()
     }
 
@@ -118,7 +178,11 @@ public final class GradientReducer {
         let count = bucket.range.count
         counts.buckets += 1
         counts.bytes += count * bucket.arena.dtype.byteCount
-        if bucket.arena.dtype == .float64 {
+        if let shared, let origin = shared.buffer.baseAddress {
+            let first = (start - origin) / bucket.arena.dtype.byteCount
+            tickets.append(
+                lane.submitSum(of: first..<(first + count), bucket.arena.dtype, in: shared, tag: bucket.tag))
+        } else if bucket.arena.dtype == .float64 {
             let numbers = start.assumingMemoryBound(to: Double.self)
             tickets.append(
                 lane.submitSum(of: UnsafeMutableBufferPointer(start: numbers, count: count), tag: bucket.tag))
@@ -132,9 +196,15 @@ public final class GradientReducer {
     /// Completes the step: afterwards every gradient is the sum over all ranks.
     ///
     /// - Returns: Every rank's payload, by rank.
-    /// - Throws: What the lane throws: `CollectiveMismatch` on every rank when they do not all end a step.
+    /// - Throws: ``GradientMisuse`` when this rank's backward pass went wrong, which must end the job since the other
+    ///   ranks may wait; or what the lane throws: `CollectiveMismatch` on every rank when they do not all end a step.
     public func finish() throws -> [ControlPayload] {
         guard let exchange else { fatalError("finish() without begin(payload:)") }
+        lane.endGroup()
+        if let misuse {
+            self.exchange = nil
+            throw misuse
+        }
         for index in nextBucket..<buckets.count {
             for parameter in buckets[index].parameters { parameter.materializeGradient() }
             launch(buckets[index])
@@ -145,6 +215,25 @@ public final class GradientReducer {
         tickets.removeAll(keepingCapacity: true)
         counts.steps += 1
         return exchange.payloads
+    }
+}
+
+/// A backward pass that the sum over ranks cannot follow.
+public enum GradientMisuse: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The parameter of this name got a gradient twice in one step; its sum over ranks may have begun after the first.
+    case secondGradient(String)
+    /// The parameter of this name was frozen when the step began, and was unfrozen before its gradient came.
+    case unfrozen(String)
+
+    /// What happened and what to do.
+    public var description: String {
+        switch self {
+        case .secondGradient(let name):
+            "parameter '\(name)' got a second gradient in one step, when the first was already on its way to the other "
+                + "ranks: add the losses and call backward once"
+        case .unfrozen(let name):
+            "parameter '\(name)' was frozen when the backward pass began and is not any more: unfreeze before the step"
+        }
     }
 }
 

@@ -17,7 +17,7 @@ import Synchronization
 /// a power of two, equal on all nodes, and they are neighbours in the world.
 ///
 /// It belongs to one thread and in steady state allocates nothing. A rank that waits for a flag watches it for a moment
-/// and then gives its core away between looks; when another rank fails, `MPI_Abort` ends the waiting one too.
+/// and then gives its core away between looks, and soon sleeps between them; when another rank fails, `MPI_Abort` ends the waiting one too.
 public final class NodeAllReduce {
     private let rank: Int
     private let memory: SharedMemory
@@ -29,6 +29,12 @@ public final class NodeAllReduce {
 
     /// The first bytes of each part hold its rank's flag, alone on its cache lines.
     private static let header = 128
+
+    /// How often a waiting rank gives its core away before it sleeps: yielding takes the core from a thread that computes
+    /// every other time, and a long wait is for a rank that is still in its backward pass.
+    private static let mostYields = 100
+    /// Microseconds of such a sleep.
+    private static let nap: UInt32 = 50
 
     /// The bytes of each buffer added at once: small enough that the sum is still in cache when it is copied to the others.
     private static let blockBytes = 16 << 10
@@ -195,7 +201,11 @@ public final class NodeAllReduce {
         for peer in buffers.indices where peer != rank {
             let other = flag(of: peer)
             spin(until: { other.pointee.load(ordering: .acquiring) >= round })
-            while other.pointee.load(ordering: .acquiring) < round { sched_yield() }
+            var yields = 0
+            while other.pointee.load(ordering: .acquiring) < round {
+                if yields < Self.mostYields { sched_yield() } else { usleep(Self.nap) }
+                yields += 1
+            }
         }
     }
 

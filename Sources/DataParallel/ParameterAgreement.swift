@@ -55,6 +55,22 @@ public enum ParameterAgreement {
         }
     }
 
+    /// Overwrites the values of parameters with rank 0's, wherever they lie.
+    ///
+    /// Collective.
+    public static func broadcast(_ parameters: [Parameter], on lane: CommunicationLane) throws {
+        let bytes = parameters.reduce(0) { $0 + $1.elementCount * $1.dtype.byteCount }
+        for parameter in parameters { parameter.makeExclusive() }
+        let request = CollectiveRequest(.broadcast, "parameters", count: bytes, of: .bytes)
+        try lane.performAgreed(request) { lane, _ in
+            for parameter in parameters {
+                let value = UnsafeMutableRawBufferPointer(
+                    start: parameter.valuePointer, count: parameter.elementCount * parameter.dtype.byteCount)
+                try lane.communicator.broadcast(value, from: 0)
+            }
+        }
+    }
+
     /// Overwrites buffers with rank 0's.
     ///
     /// Collective.

@@ -98,5 +98,5 @@ extension HDF5Error {
     ]
 
     private static let diskFullAdvice = "Free some space or write elsewhere; the file is incomplete."
-    private static let damageAdvice = "The file was damaged after it was written. Use another copy of it."
+    static let damageAdvice = "The file was damaged after it was written. Use another copy of it."
 }

@@ -7,14 +7,22 @@ func compareReducers() throws {
     let world = try World.current()
     guard let lane = world.lane else { throw OnPurpose("the reducers are compared under mpirun") }
     let (rank, ranks) = (world.topology.globalRank, world.topology.worldSize)
-    var compared = 0
-    for type in [DType.float32, .float64] {
+    var (compared, travelled) = (0, 0)
+    var left: [Parameter] = []
+    for (type, isShared) in [(DType.float32, true), (.float64, true), (.float32, false), (.float64, false)] {
         for limit in [1, 200, 700, 1 << 20] {
             let parameters = makeParameters(type), twins = makeParameters(type)
+            let bytes = ParameterArena.gradientBytes(for: parameters)
+            let shared = isShared ? try SharedGradients.allocate(bytes: bytes, on: lane) : nil
+            guard (shared != nil) == isShared else { throw OnPurpose("no shared memory") }
             let reducer = GradientReducer(
-                arenas: ParameterArena.arenas(for: parameters), lane: lane, firstBucketBytes: limit, bucketBytes: limit)
+                arenas: ParameterArena.arenas(for: parameters, gradients: shared.map { ($0.buffer, $0) }), lane: lane,
+                shared: shared, firstBucketBytes: limit, bucketBytes: limit)
             for step in 0..<3 {
-                for parameter in parameters + twins { parameter.clearGradient() }
+                for copy in [parameters, twins] {
+                    copy[3].requiresGradient = step != 1
+                    for parameter in copy { parameter.clearGradient() }
+                }
                 // Two micro-batches: only the last one's backward pass may send. Parameter 4 is never used, parameter 5
                 // only in the first micro-batch, and the order of use differs between the ranks.
                 for micro in 0..<2 {
@@ -22,21 +30,27 @@ func compareReducers() throws {
                     for copy in [parameters, twins] { backward(copy, micro, seed: 100 * step + 10 * rank + micro) }
                 }
                 let payloads = try reducer.finish()
-                let sums = try twins.map { try sumNaively($0, lane) }
+                let sums = try twins.map { $0.requiresGradient ? try sumNaively($0, lane) : nil }
                 guard payloads.map({ $0[0] }) == (0..<ranks).map(Double.init) else { throw OnPurpose("payloads") }
                 for (index, parameter) in parameters.enumerated() {
-                    let found = parameter.gradient?.doubles ?? []
-                    guard found.map(\.bitPattern) == sums[index].doubles.map(\.bitPattern) else {
+                    let found = parameter.gradient?.doubles
+                    guard found?.map(\.bitPattern) == sums[index]?.doubles.map(\.bitPattern) else {
                         throw OnPurpose("\(type), limit \(limit), step \(step): parameter \(index) differs")
                     }
-                    compared += found.count
+                    compared += found?.count ?? 0
                 }
             }
             guard reducer.counts.steps == 3 else { throw OnPurpose("\(reducer.counts.steps) steps") }
-            reducer.detach()
+            travelled += reducer.counts.bytes
+            left += parameters
         }
     }
-    if rank == 0 { print("compared: \(compared)") }
+    let windows = try SharedGradients.count(on: lane)
+    for _ in 0..<5 { _ = try SharedGradients.allocate(bytes: 1 << 20, on: lane) }
+    if rank == 0 { print("windows left: \(try SharedGradients.count(on: lane) - windows)") }
+    // No reducer is left, and nobody told the parameters.
+    backward(left, 0, seed: 1)
+    if rank == 0 { print("compared: \(compared)\nbytes: \(travelled)") }
 }
 
 private func makeParameters(_ type: DType) -> [Parameter] {
@@ -55,7 +69,10 @@ private func backward(_ parameters: [Parameter], _ micro: Int, seed: Int) {
         let factors = Tensor(stream.normals(parameter.elementCount), shape: parameter.shape)
         return (parameter.value * factors.converted(to: parameter.dtype)).sum()
     }
-    losses.dropFirst().reduce(losses[0], +).backward()
+    for type in [DType.float32, .float64] {
+        let same = losses.filter { $0.dtype == type }
+        if let first = same.first { same.dropFirst().reduce(first, +).backward() }
+    }
 }
 
 /// One blocking all-reduce of one parameter.

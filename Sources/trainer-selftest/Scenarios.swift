@@ -72,11 +72,33 @@ func trainWithFault(_ options: Options) throws {
         case "kill": kill(getpid(), SIGKILL)
         case "gather": _ = try module.allGather(Tensor([1.0]))
         case "exit": exit(0)
+        case "freeze": module.parameters[1].requiresGradient = false
         case "metric": module.log("only_here", 1, onEpoch: true)
         case "terminate": kill(getpid(), SIGTERM)
         case "terminate mpirun": kill(getppid(), SIGTERM)
         default: break
         }
+    }
+    module.beforeBackward = { module in
+        guard module.currentEpoch == 1 else { return }
+        switch options.kind {
+        case "gather before backward" where isCulprit: _ = try module.allGather(Tensor([1.0]))
+        case "gather before backward on all": _ = try module.allGather(Tensor([1.0]))
+        case "exit before backward" where isCulprit: exit(0)
+        case "unfreeze" where isCulprit: module.parameters[1].requiresGradient = true
+        default: break
+        }
+    }
+    if options.kind == "two backwards" {
+        module.inBackward = { module, loss in
+            loss.backward(keepingGraph: true)
+            if module.currentEpoch == 1 { loss.backward() }
+        }
+    }
+    if options.kind == "unfreeze" {
+        // Its graph is recorded while it can be trained, and the step begins while it is frozen.
+        module.inTraining = { module, _, _ in module.parameters[1].requiresGradient = true }
+        module.inLoss = { module in module.parameters[1].requiresGradient = false }
     }
     module.inValidation = { module, _, index in
         if isCulprit, options.kind == "throw in validation", module.currentEpoch == 1, index == 1 {
@@ -168,4 +190,19 @@ func keepHandlers(_ options: Options) throws {
     try trainer.fit(ToyModule(options.run.module), train: options.run.loader(options.run.samples))
     raise(SIGUSR1)
     report(trainer, "own signals", ownSignals.load(ordering: .relaxed))
+}
+
+/// Makes a model ready for evaluation whose weights differ between the ranks.
+func prepareForInference(_ options: Options) throws {
+    let trainer = try options.run.makeTrainer()
+    seedEverything(UInt64(trainer.globalRank))
+    let module = try ToyModule(options.run.module)
+    let before = MemoryPool.counts.bytesInUse
+    try trainer.strategy.prepareForInference(module)
+    let taken = MemoryPool.counts.bytesInUse - before
+    let values = module.parameters.flatMap { $0.value.doubles }
+    let texts = try trainer.strategy.gather("\(values)", tag: "weights")
+    report(trainer, "ranks with rank 0's weights", texts.filter { $0 == texts[0] }.count)
+    report(trainer, "gradients", module.parameters.count { $0.gradient != nil })
+    report(trainer, "bytes", try trainer.strategy.gather("\(taken)", tag: "bytes").joined(separator: " "))
 }

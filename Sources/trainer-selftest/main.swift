@@ -14,6 +14,7 @@ func runScenario(_ arguments: [String]) throws {
     case "fault": try trainWithFault(options)
     case "control": try control(options)
     case "gather": try gather(options)
+    case "inference": try prepareForInference(options)
     case "steady": try countAllocations(options)
     case "handlers": try keepHandlers(options)
     case "reducer": try compareReducers()

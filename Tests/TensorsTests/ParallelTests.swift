@@ -1,4 +1,5 @@
-import Dispatch
+import Foundation
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -88,6 +89,27 @@ struct ParallelTests {
                 }
             }
         }
+    }
+
+    /// No more workers than have a piece to take; those that rest are there again when there is more to do.
+    @Test func fewPiecesEngageFewWorkers() {
+        let pool = ThreadPool()
+        pool.threadCount = 6
+        var engagements = 0
+        for round in 0..<300 {
+            for (count, engaged) in [(2, 1), (3, 2), (1, 0), (6, 5), (50, 5), (0, 0)] {
+                let taken = Mutex([Int](repeating: 0, count: count))
+                let ran = pool.run(count) { piece in taken.withLock { $0[piece] += 1 } }
+                #expect(ran)
+                #expect(taken.withLock { $0 } == Array(repeating: 1, count: count))
+                engagements += engaged
+                #expect(pool.engagements == engagements)
+            }
+            if round % 50 == 0 { usleep(2_000) }  // time to park
+        }
+        pool.threadCount = 2
+        #expect(pool.run(9) { _ in })
+        #expect(pool.engagements == engagements + 1)
     }
 
     @Test func aThreadCountBelowOneIsOne() async {

@@ -44,6 +44,12 @@ public final class ToyModule: LightningModule, HyperparameterModule, TrainingMod
     public var inTraining: ((ToyModule, NumberedBatch, Int) throws -> Void)?
     /// Called at the beginning of validation steps.
     public var inValidation: ((ToyModule, NumberedBatch, Int) throws -> Void)?
+    /// Called at the end of training steps.
+    public var inLoss: ((ToyModule) throws -> Void)?
+    /// Called before backward passes.
+    public var beforeBackward: ((ToyModule) throws -> Void)?
+    /// Called instead of the backward pass.
+    public var inBackward: ((ToyModule, Tensor) throws -> Void)?
     /// Called at the end of a training epoch.
     public var atEpochEnd: ((ToyModule) throws -> Void)?
 
@@ -73,6 +79,7 @@ public final class ToyModule: LightningModule, HyperparameterModule, TrainingMod
         let loss = meanSquaredError(self(batch.inputs), batch.targets)
         losses.append(loss.item)
         log("train_loss", loss, onStep: true, onEpoch: true)
+        try inLoss?(self)
         return loss
     }
 
@@ -115,6 +122,14 @@ public final class ToyModule: LightningModule, HyperparameterModule, TrainingMod
                 ])
         default: return .init(optimizer)
         }
+    }
+
+    /// Calls ``beforeBackward``.
+    public override func onBeforeBackward(_ loss: Tensor) throws { try beforeBackward?(self) }
+
+    /// Calls ``inBackward``, or does what every module does.
+    public override func backward(_ loss: Tensor) throws {
+        if let inBackward { try inBackward(self, loss) } else { try super.backward(loss) }
     }
 
     /// Halves the gradients, when asked to.

@@ -20,10 +20,20 @@ final class DataParallelStrategy: Strategy {
         reducer?.detach()
         let named = module.namedParameters
         try ParameterAgreement.check(named, on: lane)
-        arenas = ParameterArena.arenas(for: named.map(\.parameter))
+        let parameters = named.map(\.parameter)
+        let bytes = ParameterArena.gradientBytes(for: parameters)
+        let shared = worldSize > 1 && bytes > 0 ? try SharedGradients.allocate(bytes: bytes, on: lane) : nil
+        arenas = ParameterArena.arenas(for: parameters, gradients: shared.map { ($0.buffer, $0) })
         try ParameterAgreement.broadcast(arenas, on: lane)
         try synchronizeBuffers(module)
-        reducer = GradientReducer(arenas: arenas, lane: lane)
+        reducer = GradientReducer(arenas: arenas, lane: lane, shared: shared)
+    }
+
+    func prepareForInference(_ module: Module) throws {
+        let named = module.namedParameters
+        try ParameterAgreement.check(named, on: lane)
+        try ParameterAgreement.broadcast(named.map(\.parameter), on: lane)
+        try synchronizeBuffers(module)
     }
 
     func beginStep(_ control: StepControl) {

@@ -23,6 +23,10 @@ public protocol Strategy: AnyObject {
     /// Makes a model ready for training: one flat memory, the same parameters on all ranks with rank 0's values.
     func prepare(_ module: Module) throws
 
+    /// Makes a model ready for evaluation: the same parameters and buffers on all ranks with rank 0's values, without
+    /// memory for gradients.
+    func prepareForInference(_ module: Module) throws
+
     /// Announces that the coming backward pass completes the gradients of a step.
     func beginStep(_ control: StepControl)
 
@@ -70,6 +74,7 @@ final class SingleProcessStrategy: Strategy {
     private var control = StepControl()
 
     func prepare(_ module: Module) { arenas = ParameterArena.arenas(for: module.parameters) }
+    func prepareForInference(_ module: Module) {}
     func beginStep(_ control: StepControl) { self.control = control }
     private(set) var reductionCount = 0
     func finishStep() -> StepControl {

@@ -89,7 +89,7 @@ extension Trainer {
     ) throws -> [String: Double] {
         try run(kind == .test ? .test : .validate, module, data: data) {
             if let checkpoint { try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true)) }
-            try strategy.prepare(module)
+            try strategy.prepareForInference(module)
             let loop = EvaluationLoop(kind, self, module, loader, step)
             let results = try loop.run(
                 limit: kind == .test ? configuration.limitTestBatches : configuration.limitValidationBatches)
@@ -104,7 +104,7 @@ extension Trainer {
     ) throws -> Tensor? {
         try run(.predict, module, data: data) {
             if let checkpoint { try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true)) }
-            try strategy.prepare(module)
+            try strategy.prepareForInference(module)
             return try PredictionLoop(trainer: self, module: module, loader: loader()).run()
         }
     }

@@ -39,50 +39,50 @@ public enum Parallel {
 
 /// Threads that wait for the next operation, spinning for a moment before they park.
 ///
-/// Sendable: all shared fields are atomics or guarded by `gate`; `body` is written before `generation` is released and
-/// read after it is acquired.
-private final class ThreadPool: @unchecked Sendable {
-    private let gate = NSCondition()
+/// An operation engages at most as many workers as it has pieces for them. Each worker has a number of its own that
+/// counts its operations, so those not engaged notice nothing.
+///
+/// Sendable: `busy` gives one thread at a time the plain fields; a worker reads `body` and `pieces` only while it is
+/// engaged: they are written before its number is raised and read after that is seen, and changed after it has
+/// reported to `workersLeft`.
+package final class ThreadPool: @unchecked Sendable {
     private let busy = Atomic<Bool>(false)
-    private let generation = Atomic<Int>(0)
     private let nextPiece = Atomic<Int>(0)
     private let workersLeft = Atomic<Int>(0)
-    private let parked = Atomic<Int>(0)
     private let wantedThreads = Atomic<Int>(1)
     private var body: ((Int) -> Void)?
     private var pieces = 0
-    private var workers = 0
+    private var workers: [Worker] = []
 
-    /// Spins before parking: about 20 µs, longer than the gap between two operations of a step.
-    private static let spins = 4_000
+    /// How many workers have been engaged, over all operations.
+    package private(set) var engagements = 0
 
-    var threadCount: Int {
+    package init() {}
+
+    package var threadCount: Int {
         get { wantedThreads.load(ordering: .relaxed) }
         set { wantedThreads.store(Swift.max(1, newValue), ordering: .relaxed) }
     }
 
     /// False when another thread is using the pool.
-    func run(_ count: Int, _ body: (Int) -> Void) -> Bool {
+    package func run(_ count: Int, _ body: (Int) -> Void) -> Bool {
         guard busy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else { return false }
         defer { busy.store(false, ordering: .releasing) }
-        let helpers = threadCount - 1
-        while workers < helpers { startWorker() }
+        // The calling thread takes pieces too.
+        let engaged = Swift.max(0, Swift.min(threadCount, count) - 1)
+        while workers.count < engaged { startWorker() }
         withoutActuallyEscaping(body) { body in
             self.body = body
             pieces = count
             nextPiece.store(0, ordering: .relaxed)
-            workersLeft.store(workers, ordering: .relaxed)
-            generation.add(1, ordering: .sequentiallyConsistent)
-            if parked.load(ordering: .sequentiallyConsistent) > 0 {
-                gate.lock()
-                gate.broadcast()
-                gate.unlock()
-            }
+            workersLeft.store(engaged, ordering: .relaxed)
+            engagements += engaged
+            for index in 0..<engaged { workers[index].engage() }
             takePieces(body, count)
             var spin = 0
             while workersLeft.load(ordering: .acquiring) > 0 {
                 spin += 1
-                if spin > Self.spins { sched_yield() }
+                if spin > Worker.spins { sched_yield() }
             }
             self.body = nil
         }
@@ -98,35 +98,58 @@ private final class ThreadPool: @unchecked Sendable {
     }
 
     private func startWorker() {
-        workers += 1
-        let index = workers
-        let seen = generation.load(ordering: .acquiring)
-        let thread = Thread { [self] in work(index: index, seen: seen) }
+        let worker = Worker()
+        workers.append(worker)
+        let thread = Thread { [self] in
+            while true {
+                worker.waitUntilEngaged()
+                if let body { takePieces(body, pieces) }
+                workersLeft.subtract(1, ordering: .releasing)
+            }
+        }
         thread.stackSize = 8 << 20
-        thread.name = "compute-\(index)"
+        thread.name = "compute-\(workers.count)"
         thread.start()
     }
+}
 
-    private func work(index: Int, seen: Int) {
-        var seen = seen
-        while true {
-            var spin = 0
-            while generation.load(ordering: .acquiring) == seen {
-                spin += 1
-                if spin > Self.spins { park(until: seen) }
-            }
-            seen += 1
-            // A worker beyond a lowered thread count only reports itself.
-            if index < threadCount, let body { takePieces(body, pieces) }
-            workersLeft.subtract(1, ordering: .releasing)
-        }
+/// What the pool and one of its threads share.
+///
+/// Sendable: `seen` belongs to the thread, the rest is atomic or a lock.
+private final class Worker: @unchecked Sendable {
+    private let gate = NSCondition()
+    private let engaged = Atomic<Int>(0)
+    private let isParked = Atomic<Bool>(false)
+    private var seen = 0
+
+    /// Spins before parking: about 20 µs, longer than the gap between two operations of a step.
+    static let spins = 4_000
+
+    /// Lets the thread go on; called by the pool, once for each operation.
+    func engage() {
+        engaged.add(1, ordering: .sequentiallyConsistent)
+        // Either this sees that the thread is parked, or the thread sees the new number before it waits.
+        guard isParked.load(ordering: .sequentiallyConsistent) else { return }
+        gate.lock()
+        gate.signal()
+        gate.unlock()
     }
 
-    private func park(until seen: Int) {
+    /// Returns when the pool has engaged the thread again; called by the thread.
+    func waitUntilEngaged() {
+        var spin = 0
+        while engaged.load(ordering: .acquiring) == seen {
+            spin += 1
+            if spin > Self.spins { park() }
+        }
+        seen += 1
+    }
+
+    private func park() {
         gate.lock()
-        parked.add(1, ordering: .sequentiallyConsistent)
-        while generation.load(ordering: .sequentiallyConsistent) == seen { gate.wait() }
-        parked.subtract(1, ordering: .relaxed)
+        isParked.store(true, ordering: .sequentiallyConsistent)
+        while engaged.load(ordering: .sequentiallyConsistent) == seen { gate.wait() }
+        isParked.store(false, ordering: .relaxed)
         gate.unlock()
     }
 }

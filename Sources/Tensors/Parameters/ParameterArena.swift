@@ -20,22 +20,36 @@ public final class ParameterArena {
     /// Moves the parameters into a new arena.
     ///
     /// - Precondition: the parameters are distinct and share one element type.
-    public init(_ parameters: [Parameter], dtype: DType) {
-        let alignment = 64 / dtype.byteCount
+    public convenience init(_ parameters: [Parameter], dtype: DType) {
+        self.init(parameters, dtype: dtype, gradients: nil)
+    }
+
+    /// Memory from outside for gradients, and who keeps it.
+    package typealias OutsideMemory = (memory: UnsafeMutableRawBufferPointer, owner: AnyObject)
+
+    /// Moves the parameters into a new arena, whose gradients may lie in memory from outside, aligned to 64 bytes.
+    package init(_ parameters: [Parameter], dtype: DType, gradients outside: OutsideMemory?) {
         var offsets: [Int] = []
         var end = 0
         for parameter in parameters {
             require(
                 parameter.dtype == dtype, "ParameterArena", "'\(parameter.name)' is \(parameter.dtype), not \(dtype)")
             offsets.append(end)
-            end += (parameter.elementCount + alignment - 1) / alignment * alignment
+            end += ParameterArena.extent(of: parameter)
         }
         self.parameters = parameters
         self.dtype = dtype
         self.offsets = offsets
         elementCount = end
         values = Storage(byteCount: end * dtype.byteCount)
-        gradients = Storage(byteCount: end * dtype.byteCount)
+        if let outside {
+            require(
+                outside.memory.count >= end * dtype.byteCount, "ParameterArena",
+                "\(outside.memory.count) bytes for \(end) gradients of \(dtype)")
+            gradients = Storage(outside.memory, keptBy: outside.owner)
+        } else {
+            gradients = Storage(byteCount: end * dtype.byteCount)
+        }
         ck_fill(dtype.kernelType, Int64(end), 0, values.pointer)
         ck_fill(dtype.kernelType, Int64(end), 0, gradients.pointer)
         for (parameter, offset) in zip(parameters, offsets) {
@@ -45,9 +59,35 @@ public final class ParameterArena {
 
     /// Arenas for a list of parameters: one per element type, in order of first appearance.
     public static func arenas(for parameters: [Parameter]) -> [ParameterArena] {
+        arenas(for: parameters, gradients: nil)
+    }
+
+    /// Arenas whose gradients lie one after another in memory from outside.
+    package static func arenas(for parameters: [Parameter], gradients outside: OutsideMemory?) -> [ParameterArena] {
         var types: [DType] = []
         for parameter in parameters where !types.contains(parameter.dtype) { types.append(parameter.dtype) }
-        return types.map { type in ParameterArena(parameters.filter { $0.dtype == type }, dtype: type) }
+        var start = 0
+        return types.map { type in
+            let members = parameters.filter { $0.dtype == type }
+            let bytes = gradientBytes(for: members)
+            defer { start += bytes }
+            let part = outside.map { whole in
+                let part = UnsafeMutableRawBufferPointer(rebasing: whole.memory[start..<(start + bytes)])
+                return (memory: part, owner: whole.owner)
+            }
+            return ParameterArena(members, dtype: type, gradients: part)
+        }
+    }
+
+    /// How many bytes the gradients of parameters take in arenas.
+    package static func gradientBytes(for parameters: [Parameter]) -> Int {
+        parameters.reduce(0) { $0 + extent(of: $1) * $1.dtype.byteCount }
+    }
+
+    /// The elements a parameter takes, the gap behind it included.
+    private static func extent(of parameter: Parameter) -> Int {
+        let alignment = 64 / parameter.dtype.byteCount
+        return (parameter.elementCount + alignment - 1) / alignment * alignment
     }
 
     /// The flat values; call ``Parameter/makeExclusive()`` on the parameters before writing.

@@ -2,7 +2,7 @@ import CKernels
 
 /// The memory under one or more tensors.
 ///
-/// A storage either owns a block of the ``MemoryPool`` or is a slice of another storage (a parameter inside its
+/// A storage either owns a block of the ``MemoryPool``, or is memory from outside, or is a slice of another storage (a parameter inside its
 /// ``ParameterArena``), which it keeps alive.
 ///
 /// Sendable by this rule: memory is written only while exactly one tensor refers to the storage, and by the thread
@@ -12,6 +12,7 @@ final class Storage: @unchecked Sendable {
     let byteCount: Int
     private var block: (capacity: Int, sizeClass: Int)?
     private var owner: Storage?
+    private var outside: AnyObject?
 
     /// Memory for `byteCount` bytes, uninitialised.
     init(byteCount: Int) {
@@ -19,6 +20,14 @@ final class Storage: @unchecked Sendable {
         self.pointer = pointer
         self.byteCount = byteCount
         block = (capacity, sizeClass)
+    }
+
+    /// Memory that somebody else allocated; `owner` keeps it while it lives.
+    init(_ memory: UnsafeMutableRawBufferPointer, keptBy owner: AnyObject) {
+        guard let start = memory.baseAddress else { fail("Storage", "memory without an address") }
+        pointer = start
+        byteCount = memory.count
+        outside = owner
     }
 
     /// A slice of another storage.

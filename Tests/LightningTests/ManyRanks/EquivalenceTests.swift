@@ -77,9 +77,26 @@ import Testing
 
     @Test(arguments: [2, 3, 4]) func bucketsSumAsTheNaiveReducerDoes(ranks: Int) throws {
         let test = try SelfTest.success("reducer", in: try ScratchDirectory(), ranks: ranks)
-        // 2 types, 4 bucket sizes, 3 steps, 7 parameters of (5 + 13 i) · 3 elements.
-        let elements = (0..<7).map { (5 + 13 * $0) * 3 }.reduce(0, +)
-        #expect(test["compared"] == "\(2 * 4 * 3 * elements)")
+        // In shared memory or not, 2 types, 4 bucket sizes, 3 steps, 7 parameters of (5 + 13 i) · 3 elements. Number 2 is frozen always, number
+        // 3 in one step; what is frozen does not travel. Each parameter lies at a multiple of 64 bytes.
+        let counts = (0..<7).map { (5 + 13 * $0) * 3 }
+        let steps = (0..<7).map { $0 == 2 ? 0 : $0 == 3 ? 2 : 3 }
+        let compared = zip(counts, steps).reduce(0) { $0 + $1.0 * $1.1 }
+        #expect(test["compared"] == "\(2 * 2 * 4 * compared)")
+        let bytes = [4, 8].map { size in zip(counts, steps).reduce(0) { $0 + ($1.0 * size + 63) / 64 * 64 * $1.1 } }
+        #expect(test["bytes"] == "\(2 * 4 * (bytes[0] + bytes[1]))")
+        // Of five windows allocated and dropped one after another, one is left that waits for the next allocation.
+        #expect(test["windows left"] == "1")
+    }
+
+    /// Evaluation needs rank 0's weights and no memory for gradients.
+    @Test func evaluationStartsFromTheWeightsOfRankZeroWithoutGradients() throws {
+        for ranks in 1...3 {
+            let test = try SelfTest.success("inference", in: try ScratchDirectory(), ranks: ranks)
+            #expect(test["ranks with rank 0's weights"] == "\(ranks)")
+            #expect(test["gradients"] == "0")
+            #expect(test["bytes"] == Array(repeating: "0", count: ranks).joined(separator: " "))
+        }
     }
 
     @Test func gatheringGivesTheSameKindOfResultOnAnyNumberOfRanks() throws {

@@ -12,7 +12,31 @@ import Testing
         "[rank 0/3 \(host)] training epoch 1 batch 1: ranks disagree: rank 2 (host \(host)) asked for "
     private static let others = " while ranks 0, 1 asked for optimizerStep 'gradients' of 40 float64"
 
+    private static let step =
+        " was asked for during optimizerStep 'gradients' of 40 float64, while gradients travel: "
+        + "gather in the step or after the backward pass, not in onBeforeBackward or in it"
+
+    /// Of three parameters the second is frozen: the FNV-1a hash of `101`.
+    private static let frozenSet = "101".utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) {
+        ($0 ^ UInt64($1)) &* 0x100_0000_01b3
+    }
+
     @Test(arguments: [
+        ("gather before backward", "[rank 2/3 \(host)] training epoch 1 batch 0: allGather 'allGather'" + step),
+        (
+            "exit before backward",
+            "[rank 2/3 \(host)] training epoch 1 batch 0: barrier 'the end of the program'" + step
+        ),
+        (
+            "unfreeze",
+            "[rank 2/3 \(host)] training epoch 1 batch 0: parameter 'bias' was frozen when the backward pass began and is not any more: unfreeze before the step"
+        ),
+        (
+            "freeze",
+            disagree
+                + "optimizerStep 'gradients, frozen: 1 (first bias, set \(String(frozenSet, radix: 16)))' of 32 float64"
+                + others
+        ),
         ("throw", "[rank 2/3 \(host)] training epoch 1 batch 1: thrown in a training step"),
         ("throw in validation", "[rank 2/3 \(host)] validation epoch 1 batch 1: thrown in a validation step"),
         ("gather", disagree + "allGather 'allGather'" + others),
@@ -40,6 +64,26 @@ import Testing
         let said = test.run.output.split(separator: "\n").filter { $0.contains("[rank ") }.map(String.init)
         #expect(said == [message])
         #expect(test.run.status == 1)
+    }
+
+    /// Of 24 samples both ranks have some; of one only rank 0 has any, and the other is far ahead in the step.
+    @Test(arguments: [24, 1]) func collectivesBeforeTheBackwardPassEndTheJob(samples: Int) throws {
+        let test = try SelfTest(
+            "fault", ["kind=gather before backward on all", "global=6", "samples=\(samples)"],
+            in: try ScratchDirectory(), ranks: 2)
+        expectEnd(test, "gather before backward on all")
+        let said = test.run.output.split(separator: "\n").filter { $0.contains("[rank ") }.map(String.init)
+        #expect(said == ["[rank 0/2 \(Self.host)] training epoch 1 batch 0: allGather 'allGather'" + Self.step])
+    }
+
+    /// The second pass would add to memory that is being summed.
+    @Test func twoBackwardPassesOfOneStepEndTheJob() throws {
+        let test = try SelfTest("fault", ["kind=two backwards", "global=6"], in: try ScratchDirectory(), ranks: 2)
+        expectEnd(test, "two backwards")
+        let said = test.run.output.split(separator: "\n").filter { $0.contains("[rank ") }
+        let pattern =
+            /\[rank 0\/2 .+\] training epoch 1 batch 0: parameter '\w+' got a second gradient in one step, .+ call backward once/
+        #expect(said.count == 1 && said.first?.wholeMatch(of: pattern) != nil, "\(test.run.output)")
     }
 
     /// With and without a thread that reads ahead; the batch named is the one that could not be read.
