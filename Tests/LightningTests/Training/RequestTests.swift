@@ -42,7 +42,8 @@ import TrainerFixtures
         let error = #expect(throws: TrainingError.self) {
             try run.makeTrainer().fit(Stray(), train: run.loader(8))
         }
-        #expect(error?.description.hasPrefix("the optimizer has a parameter of shape [2, 3]") == true, "\(error as Any)")
+        let text = error?.description ?? ""
+        #expect(text.hasPrefix("the optimizer has a parameter of shape [2, 3]"), "\(text)")
     }
 
     @Test func aSingleValueIsLoggedOnce() throws {
