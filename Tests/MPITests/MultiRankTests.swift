@@ -5,7 +5,7 @@ import Testing
 /// Runs the multi-rank cases of `mpi-selftest` as jobs of their own.
 @Suite(.serialized) struct MultiRankTests {
     @Test(arguments: [1, 2, 3, 4]) func selfTestPasses(ranks: Int) throws {
-        let run = try MPIRun("mpi-selftest", ranks: ranks, limit: 120)
+        let run = try MPIRun("mpi-selftest", ranks: ranks, limit: 300)
         #expect(!run.timedOut)
         #expect(run.status == 0, "\(run.output)")
         #expect(run.output.contains(" passed, 0 failed"), "\(run.output)")
@@ -26,7 +26,7 @@ import Testing
         ("stall", "in allGather 'my tag' of 3 float32 (phase: training epoch 3 batch 17); ending the job"),
     ])
     func injectedFailureEndsTheJob(kind: String, message: String) throws {
-        let run = try MPIRun("mpi-selftest", ["--fail", kind], ranks: 3, limit: 10)
+        let run = try MPIRun("mpi-selftest", ["--fail", kind], ranks: 3, limit: 90)
         #expect(!run.timedOut, "\(kind) took \(run.seconds) s")
         #expect(run.status != 0)
         #expect(run.output.contains(message.replacing("HOST", with: hostname)), "\(run.output)")

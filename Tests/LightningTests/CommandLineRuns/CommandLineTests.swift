@@ -33,7 +33,7 @@ import Testing
     }
 
     private func lightning(_ arguments: [String], ranks: Int = 0) throws -> MPIRun {
-        try MPIRun("lightning", arguments, ranks: ranks, limit: 30)
+        try MPIRun("lightning", arguments, ranks: ranks, limit: 120)
     }
 
     private func fit(_ more: [String] = [], ranks: Int = 0) throws -> MPIRun {

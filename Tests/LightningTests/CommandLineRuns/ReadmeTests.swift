@@ -21,7 +21,7 @@ struct ReadmeTests {
 
     @Test(arguments: [0, 2]) func theProgramTrains(ranks: Int) throws {
         let scratch = try ScratchDirectory()
-        let run = try MPIRun("classifier-example", ranks: ranks, limit: 30, directory: scratch.path)
+        let run = try MPIRun("classifier-example", ranks: ranks, limit: 120, directory: scratch.path)
         try #require(run.status == 0 && !run.timedOut, "\(run.output)")
         let lines = run.output.split(separator: "\n").filter { $0.hasPrefix("epoch ") && $0.hasSuffix(" ranks") }
         #expect(lines.count == 10, "what a module prints is not printed once: \(run.output)")

@@ -42,7 +42,7 @@ struct TextExperimentTests {
     }
 
     private func lightning(_ action: String, _ more: [String] = []) throws -> MPIRun {
-        try MPIRun("lightning", [action, "--config", configuration] + more, ranks: 0, limit: 30)
+        try MPIRun("lightning", [action, "--config", configuration] + more, ranks: 0, limit: 120)
     }
 
     private func vocabulary() throws -> [Unicode.Scalar] {

@@ -11,7 +11,7 @@ struct SelfTest {
 
     /// Runs a scenario on so many ranks.
     init(_ scenario: String, _ arguments: [String] = [], in scratch: ScratchDirectory, ranks: Int) throws {
-        run = try MPIRun("trainer-selftest", [scenario, scratch.path] + arguments, ranks: ranks, limit: 30)
+        run = try MPIRun("trainer-selftest", [scenario, scratch.path] + arguments, ranks: ranks, limit: 90)
         var values: [String: String] = [:]
         for line in run.output.split(separator: "\n") {
             if let colon = line.firstRange(of: ": ") {
