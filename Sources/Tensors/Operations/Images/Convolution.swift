@@ -24,7 +24,7 @@ extension Tensor {
             require(bias.shape == [outputs] && bias.dtype == dtype, "conv2d", "bias \(bias.shape) for \(weight.shape)")
         }
         let plan = ConvolutionPlan(
-            dtype: dtype, batch: shape[0], groups: groups, outputs: outputs, kernel: window.kernel,
+            dtype: dtype, batch: shape[0], groups: groups, outputs: outputs,
             window: window.geometry("conv2d", channels: shape[1], height: shape[2], width: shape[3]))
         let x = detached.channelsLast(), w = weight.detached.contiguous()
         let y = plan.forward(x, w, bias?.detached.contiguous())
