@@ -6,7 +6,8 @@ import Testing
 struct GradientPlaceTests {
     private struct Model {
         let table: Parameter, weight: Parameter, bias: Parameter, scale: Parameter, shift: Parameter
-        var all: [Parameter] { [table, weight, bias, scale, shift] }
+        let kernel: Parameter, offset: Parameter
+        var all: [Parameter] { [table, weight, bias, scale, shift, kernel, offset] }
 
         init(_ dtype: DType) {
             func parameter(_ shape: Shape, _ seed: UInt64) -> Parameter {
@@ -17,6 +18,8 @@ struct GradientPlaceTests {
             bias = parameter([7], 3)
             scale = parameter([5], 4)
             shift = parameter([5], 5)
+            kernel = parameter([4, 3, 2, 2], 6)
+            offset = parameter([4], 7)
         }
 
         /// The table is an embedding and, tied to it, a second linear layer.
@@ -28,7 +31,9 @@ struct GradientPlaceTests {
             let x = rows.layerNorm(weight: way(scale.value), bias: way(shift.value))
             let y = x.linear(weight: way(weight.value), bias: way(bias.value))
             let z = (x * 2).linear(weight: way(table.value), bias: nil)
-            return (y.tanh() * z).sum()
+            let image = x.reshaped(to: [2, 3, 1, 5]).convolved(
+                weight: way(kernel.value), bias: way(offset.value), window: Window(kernel: 2, padding: 1))
+            return (y.tanh() * z).sum() + image.tanh().sum()
         }
     }
 
@@ -69,11 +74,11 @@ struct GradientPlaceTests {
             }
             #expect(arenas.count == 1)
             #expect(copies { model.loss { $0 }.backward() } == 0)
-            // Column sums cannot add, so bias, scale and shift are copied; products and rows can.
-            #expect(copies { model.loss { $0 }.backward() } == 3)
+            // Products and rows of a table can add; column sums and convolutions cannot: five are copied.
+            #expect(copies { model.loss { $0 }.backward() } == 5)
             for parameter in model.all { parameter.clearGradient() }
             // The table is used twice.
-            #expect(copies { model.loss { $0 * 1 }.backward() } == 6)
+            #expect(copies { model.loss { $0 * 1 }.backward() } == 8)
         }
     }
 }
