@@ -83,16 +83,14 @@ struct ConvolutionPlan {
     }
 
     /// Σ over output pixels of window · gradient.
-    func weightGradient(_ gy: Tensor, _ x: Tensor, shape: Shape) -> Tensor {
-        if let winograd { return winograd.weightGradient(gy, x, shape: shape) }
-        let gw = Tensor(uninitialized: shape, dtype: dtype)
+    func weightGradient(_ gy: Tensor, _ x: Tensor, into gw: Tensor) {
+        if let winograd { return winograd.weightGradient(gy, x, into: gw) }
         let product = GatheredOuterProduct(
             dtype: dtype, batch: batch, rows: rows.forward, columns: columns.forward,
             source: ImageMemory(x, channels: groupChannels), gradient: ImageMemory(gy, channels: groupOutputs))
         for group in 0..<groups {
             product.run(weights: forwardWeights(group), into: gw, group: group)
         }
-        return gw
     }
 
     private func forwardWeights(_ group: Int) -> ck_weights {

@@ -54,10 +54,8 @@ struct WinogradConvolution {
         return gx
     }
 
-    func weightGradient(_ gy: Tensor, _ x: Tensor, shape: Shape) -> Tensor {
-        let gw = Tensor(uninitialized: shape, dtype: .float32)
+    func weightGradient(_ gy: Tensor, _ x: Tensor, into gw: Tensor) {
         WinogradOuterProduct(window: window, batch: batch, filters: forwardFilters).run(x, gy, into: gw)
-        return gw
     }
 
     private var forwardFilters: ck_weights {
