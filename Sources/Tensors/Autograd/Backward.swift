@@ -46,6 +46,8 @@ private struct BackwardPass {
         root.pass = pass
         root.pendingUses = 0
         var stack = [root]
+        stack.reserveCapacity(32)
+        nodes.reserveCapacity(32)
         while let node = stack.popLast() {
             nodes.append(node)
             require(
@@ -80,8 +82,8 @@ private struct BackwardPass {
                 require(
                     gradients.count == node.edges.count, "backward",
                     "'\(node.operation)' returned \(gradients.count) gradients for \(node.edges.count) inputs")
-                for (edge, gradient) in zip(node.edges, gradients) {
-                    if let edge { deliver(gradient, along: edge, from: node) }
+                for index in gradients.indices {
+                    if let edge = node.edges[index] { deliver(gradients[index], along: edge, from: node) }
                 }
             } else {
                 // Nothing came to this node, so nothing goes on; but its inputs wait for its word.
@@ -96,20 +98,24 @@ private struct BackwardPass {
     /// Adds a gradient to what an input has received, and hands a parameter its gradient when the last one is in.
     private func deliver(_ gradient: Tensor?, along edge: GradientNode.Edge, from node: GradientNode) {
         let input = edge.node
+        input.pendingUses -= 1
+        let isComplete = input.pendingUses == 0 && input.isLeaf
         if let gradient {
             let fitting = gradient.summed(to: edge.shape)
             require(
                 fitting.shape == edge.shape && fitting.dtype == edge.dtype, "backward",
                 "'\(node.operation)' gave a gradient \(gradient.dtype) \(gradient.shape) for an input \(edge.dtype) "
                     + "\(edge.shape)")
-            if input.gradient == nil {
-                input.gradient = fitting
-            } else {
+            if input.gradient != nil {
                 input.gradient?.add(fitting)
+            } else if isComplete {
+                input.parameter?.accumulate(fitting)
+                return
+            } else {
+                input.gradient = fitting
             }
         }
-        input.pendingUses -= 1
-        if input.pendingUses == 0, input.isLeaf {
+        if isComplete {
             if let complete = input.gradient { input.parameter?.accumulate(complete) }
             input.gradient = nil
         }

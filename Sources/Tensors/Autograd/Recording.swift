@@ -4,6 +4,7 @@ extension Tensor {
     /// Rules for pullbacks: capture detached tensors only (a captured node would make a cycle or a recursive release);
     /// return one gradient per input, nil where none is wanted; a gradient may have the broadcast shape, the engine
     /// sums it to the input's.
+    @inline(__always)
     func recorded(
         _ operation: StaticString, _ input: Tensor, pullback: @escaping GradientNode.Pullback
     ) -> Tensor {
@@ -12,6 +13,7 @@ extension Tensor {
     }
 
     /// As above, with two inputs.
+    @inline(__always)
     func recorded(
         _ operation: StaticString, _ a: Tensor, _ b: Tensor, pullback: @escaping GradientNode.Pullback
     ) -> Tensor {
@@ -20,6 +22,7 @@ extension Tensor {
     }
 
     /// As above, with any number of inputs.
+    @inline(__always)
     func recorded(
         _ operation: StaticString, _ inputs: [Tensor], pullback: @escaping GradientNode.Pullback
     ) -> Tensor {

@@ -59,6 +59,16 @@ public struct RandomStream: Sendable {
         return words
     }
 
+    /// Takes 64 random bits, the first word on top.
+    public mutating func doubleWord() -> UInt64 {
+        var block: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
+        withUnsafeMutableBytes(of: &block) {
+            if let words = $0.bindMemory(to: UInt32.self).baseAddress { ck_philox(key, stream, position, 1, words) }
+        }
+        position &+= 1
+        return UInt64(block.0) << 32 | UInt64(block.1)
+    }
+
     /// Takes the blocks for `count` words without making them: a kernel will.
     mutating func reserve(_ count: Int) -> UInt64 {
         defer { position &+= UInt64((count + 3) / 4) }
