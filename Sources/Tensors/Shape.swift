@@ -42,7 +42,12 @@ public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArr
     }
 
     /// Makes a shape from a list of extents.
-    public init(arrayLiteral elements: Int...) { self.init(elements) }
+    @inline(__always)
+    public init(arrayLiteral elements: Int...) {
+        // The list does not leave this function, so the compiler keeps it on the stack.
+        self.init(repeating: 0, count: elements.count)
+        for i in 0..<elements.count { self[unchecked: i] = elements[i] }
+    }
 
     /// The index of the first dimension.
     public var startIndex: Int { 0 }

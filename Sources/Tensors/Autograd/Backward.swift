@@ -66,7 +66,11 @@ private struct BackwardPass {
                 input.pendingUses += 1
             }
         }
-        nodes.sort { $0.id > $1.id }
+        // A chain, the usual case, is in order already.
+        for i in nodes.indices.dropFirst() where nodes[i - 1].id < nodes[i].id {
+            nodes.sort { $0.id > $1.id }
+            break
+        }
     }
 
     func run(_ seed: Tensor, keepingGraph: Bool) {

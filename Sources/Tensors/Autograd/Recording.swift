@@ -21,6 +21,15 @@ extension Tensor {
         return attached(operation, [a.edge, b.edge], pullback)
     }
 
+    /// As above, with three inputs.
+    @inline(__always)
+    func recorded(
+        _ operation: StaticString, _ a: Tensor, _ b: Tensor, _ c: Tensor, pullback: @escaping GradientNode.Pullback
+    ) -> Tensor {
+        guard a.node != nil || b.node != nil || c.node != nil, GradientMode.isEnabled else { return self }
+        return attached(operation, [a.edge, b.edge, c.edge], pullback)
+    }
+
     /// As above, with any number of inputs.
     @inline(__always)
     func recorded(

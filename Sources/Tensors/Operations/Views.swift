@@ -51,6 +51,7 @@ extension Tensor {
         view.shape[b] = shape[a]
         view.strides[a] = strides[b]
         view.strides[b] = strides[a]
+        guard node != nil else { return view }
         return view.recorded("transposed", self) { [$0.transposed(a, b)] }
     }
 
