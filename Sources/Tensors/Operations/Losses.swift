@@ -48,7 +48,10 @@ public func crossEntropy(
             lossRows.freshPointer + row * size)
     }
     let divisor = reduction == .mean ? Double(counted) : 1
-    let value = reduction == .none ? lossRows.reshaped(to: rowShape) : lossRows.sum() / divisor
+    let value = reduction == .none ? lossRows.reshaped(to: rowShape) : lossRows.sum()
+    if reduction == .mean {
+        ck_affine(x.dtype.kernelType, 1, value.pointer, 1 / divisor, 0, value.freshPointer)
+    }
     return value.recorded("crossEntropy", logits) { gradient in
         let gx = Tensor(uninitialized: x.shape, dtype: x.dtype)
         let scale = reduction == .none ? 1 : gradient.item / divisor

@@ -29,6 +29,7 @@ extension Tensor {
         let view = Tensor(
             dtype: dtype, shape: target, strides: target.contiguousStrides, offset: source.offset,
             storage: source.storage)
+        guard source.node != nil else { return view }
         return view.recorded("reshaped", source) { [$0.reshaped(to: original)] }
     }
 
