@@ -80,14 +80,14 @@ private struct BackwardPass {
         }
         root.gradient = seed
         for node in nodes {
-            if let gradient = node.gradient, let pullback = node.pullback {
-                node.gradient = nil
-                let gradients = pullback(gradient)
+            // Gradients are moved, not copied, from hand to hand: a copy is two atomic counts, and two more when it dies.
+            if let pullback = node.pullback, let gradient = node.gradient.take() {
+                var gradients = pullback(gradient)
                 require(
                     gradients.count == node.edges.count, "backward",
                     "'\(node.operation)' returned \(gradients.count) gradients for \(node.edges.count) inputs")
                 for index in gradients.indices {
-                    if let edge = node.edges[index] { deliver(gradients[index], along: edge, from: node) }
+                    if let edge = node.edges[index] { deliver(gradients[index].take(), along: edge, from: node) }
                 }
             } else {
                 // Nothing came to this node, so nothing goes on; but its inputs wait for its word.
@@ -100,15 +100,15 @@ private struct BackwardPass {
     }
 
     /// Adds a gradient to what an input has received, and hands a parameter its gradient when the last one is in.
-    private func deliver(_ gradient: Tensor?, along edge: GradientNode.Edge, from node: GradientNode) {
+    private func deliver(_ gradient: consuming Tensor?, along edge: GradientNode.Edge, from node: GradientNode) {
         let input = edge.node
         input.pendingUses -= 1
         let isComplete = input.pendingUses == 0 && input.isLeaf
         if let gradient {
-            let fitting = gradient.summed(to: edge.shape)
+            let fitting = gradient.shape == edge.shape ? gradient : gradient.summed(to: edge.shape)
             require(
                 fitting.shape == edge.shape && fitting.dtype == edge.dtype, "backward",
-                "'\(node.operation)' gave a gradient \(gradient.dtype) \(gradient.shape) for an input \(edge.dtype) "
+                "'\(node.operation)' gave a gradient \(fitting.dtype) \(fitting.shape) for an input \(edge.dtype) "
                     + "\(edge.shape)")
             if input.gradient != nil {
                 input.gradient?.add(fitting)
