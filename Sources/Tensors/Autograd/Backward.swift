@@ -61,6 +61,7 @@ private struct BackwardPass {
                     input.pass = pass
                     input.pendingUses = 0
                     input.gradient = nil
+                    input.isReached = false
                     if !input.isLeaf { stack.append(input) }
                 }
                 input.pendingUses += 1
@@ -75,7 +76,8 @@ private struct BackwardPass {
 
     func run(_ seed: Tensor, keepingGraph: Bool) {
         if root.isLeaf {
-            root.parameter?.accumulate(seed)
+            root.parameter?.receive(seed)
+            root.parameter?.finishGradient()
             return
         }
         root.gradient = seed
@@ -99,30 +101,28 @@ private struct BackwardPass {
         }
     }
 
-    /// Adds a gradient to what an input has received, and hands a parameter its gradient when the last one is in.
+    /// Adds a gradient to what an input has received, and says when a parameter has its last one.
+    ///
+    /// What comes to a parameter goes to its memory at once.
     private func deliver(_ gradient: consuming Tensor?, along edge: GradientNode.Edge, from node: GradientNode) {
         let input = edge.node
-        input.pendingUses -= 1
-        let isComplete = input.pendingUses == 0 && input.isLeaf
         if let gradient {
             let fitting = gradient.shape == edge.shape ? gradient : gradient.summed(to: edge.shape)
             require(
                 fitting.shape == edge.shape && fitting.dtype == edge.dtype, "backward",
                 "'\(node.operation)' gave a gradient \(fitting.dtype) \(fitting.shape) for an input \(edge.dtype) "
                     + "\(edge.shape)")
-            if input.gradient != nil {
-                input.gradient?.add(fitting)
-            } else if isComplete {
-                input.parameter?.accumulate(fitting)
-                return
-            } else {
+            input.isReached = true
+            if input.isLeaf {
+                input.parameter?.receive(fitting)
+            } else if input.gradient == nil {
                 input.gradient = fitting
+            } else {
+                input.gradient?.add(fitting)
             }
         }
-        if isComplete {
-            if let complete = input.gradient { input.parameter?.accumulate(complete) }
-            input.gradient = nil
-        }
+        input.pendingUses -= 1
+        if input.pendingUses == 0, input.isLeaf, input.isReached { input.parameter?.finishGradient() }
     }
 }
 

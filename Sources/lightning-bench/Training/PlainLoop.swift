@@ -22,10 +22,10 @@ enum PlainLoop {
                 RandomContext.current.begin(step: step, shard: shard.rank)
                 let loss = try module.trainingStep(batch, batchIndex: next.index)
                 optimizer.zeroGradients()
-                strategy.beginStep(StepControl(samples: batch.sampleCount))
-                (strategy.worldSize > 1 ? loss * Double(batch.sampleCount) : loss).backward()
-                let control = try strategy.finishStep()
-                if strategy.worldSize > 1 { strategy.scaleGradients(by: 1 / Double(control.samples)) }
+                let isWeighted = strategy.worldSize > 1
+                strategy.beginStep(StepControl(samples: batch.sampleCount), averages: isWeighted)
+                (isWeighted ? loss * Double(batch.sampleCount) : loss).backward()
+                _ = try strategy.finishStep()
                 optimizer.step()
                 step += 1
             }

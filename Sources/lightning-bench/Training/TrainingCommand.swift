@@ -7,8 +7,8 @@ struct TrainingCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Times one training workload, alone or under mpirun (the default).",
         discussion: """
-            Times are of whole steps; step_ms is their median. system_allocations, storage_copies and page_faults are \
-            counted over all measured steps, gigaflop over the matrix products of one step, and limit_gflops is \
+            Times are of whole steps; step_ms is their median. Counts are over all measured steps unless they are called \
+            a step's, gigaflop is over the matrix products of one step, and limit_gflops is \
             measured right after the training.
             """)
 
@@ -49,14 +49,15 @@ struct TrainingCommand: ParsableCommand {
         configuration.defaultRootDir = NSTemporaryDirectory() + "lightning-bench"
         let trainer = try Trainer(configuration: configuration)
         let batch = batch ?? workload.batch, optimizer = optimizer ?? workload.optimizer
-        let recorder = StepRecorder(warmup: warmup, steps: steps)
+        let strategy = trainer.strategy
+        let recorder = StepRecorder(warmup: warmup, steps: steps) { strategy.communication }
         let module = MeasuredModule(workload, optimizer, logs: logging, recorder: recorder)
         let loader = workload.loader(
             samples: samples ?? workload.samples, batch: batch, rank: trainer.globalRank)
         let setup = ProcessFigures.secondsSinceStart
         if plain {
             try PlainLoop.run(
-                module, loader, steps: warmup + steps + 1, over: trainer.strategy, seed: trainer.seed)
+                module, loader, steps: warmup + steps + 1, over: strategy, seed: trainer.seed)
         } else {
             try trainer.fit(module, train: loader)
         }

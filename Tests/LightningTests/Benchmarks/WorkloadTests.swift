@@ -64,13 +64,20 @@ struct WorkloadTests {
             [256 * (6 * weights + 12 * 6 * 384 * 256) / 1e9], relative: 1e-5)
     }
 
-    /// Many ranks end with the same weights as each other, and communicate once a step at most a few times.
+    /// Two ranks: the bare loop ends with the Trainer's weights, and both communicate once a step.
     @Test func onTwoRanks() throws {
         let arguments = ["mlp", "--batch", "8", "--samples", "100", "--steps", "4", "--warmup", "2", "--digest"]
         let trainer = try run(arguments, ranks: 2), plain = try run(arguments + ["--plain"], ranks: 2)
         #expect(trainer["ranks"] as? Int == 2)
         #expect(trainer["weights"] as? String == plain["weights"] as? String)
-        #expect(trainer["system_allocations"] as? Int == 0)
+        for report in [trainer, plain] {
+            #expect(report["system_allocations"] as? Int == 0 && report["storage_copies"] as? Int == 0, "\(report)")
+            #expect(report["collectives_per_step"] as? Double == 1, "\(report)")
+            // Each tensor of parameters begins on a cache line of its own.
+            let parameters = [784 * 512, 512, 512 * 512, 512, 512 * 10, 10].map { ($0 + 15) / 16 * 16 * 4 }
+            let bytes = Double(parameters.reduce(0, +))
+            #expect(abs((report["bytes_reduced_per_step"] as? Double ?? 0) - bytes) < 1e-5 * bytes, "\(report)")
+        }
     }
 
     /// Only the threads that the process may use: its affinity mask, shared with other ranks.
