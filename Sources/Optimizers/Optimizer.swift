@@ -97,11 +97,7 @@ open class Optimizer {
             while index < updates.count, updates[index].group === group {
                 let run = updates[index].run
                 planned += run.parameters.count
-                // One parameter by itself cannot be wrong.
-                if run.parameters.count > 1 {
-                    let now = ParameterRun.runs(of: run.parameters)
-                    guard now.count == 1, now[0].offsets == run.offsets else { return false }
-                }
+                guard run.isCurrent else { return false }
                 index += 1
             }
             guard planned == group.parameters.count(where: { $0.requiresGradient }) else { return false }

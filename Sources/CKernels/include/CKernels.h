@@ -184,6 +184,10 @@ void ck_add_rows(ck_dtype t, int64_t n, int64_t columns, const void *g, const in
 
 /// Philox 4×32-10 (Salmon et al., SC 2011): block `b` of four words for key and counter; out holds 4·blocks words.
 void ck_philox(uint64_t key, uint64_t stream, uint64_t first_block, int64_t blocks, uint32_t *out);
+/// Normal numbers of mean 0: number i is a function of words i and i ± 1 of the stream, which make a pair.
+void ck_normals(int64_t n, float deviation, uint64_t key, uint64_t stream, uint64_t first_block, float *y);
+/// Uniform numbers from −bound to bound, of 53 random bits each: number i is a function of words 2i and 2i + 1.
+void ck_uniforms(int64_t n, double bound, uint64_t key, uint64_t stream, uint64_t first_block, float *y);
 /// y = x · mask / (1 − p); mask[i] = 1 with probability 1 − p, from word i of the stream.
 void ck_dropout(ck_dtype t, int64_t n, double p, uint64_t key, uint64_t stream, uint64_t first_block, const void *x,
                 void *y, uint8_t *mask);

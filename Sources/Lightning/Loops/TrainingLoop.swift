@@ -87,12 +87,14 @@ struct TrainingLoop<M: TrainingModule> {
         trainer.logging.scope = .trainingBatch
 
         var batch = next.batch  // nil when a short batch has no samples for this rank: it joins with a weight of 0
+        var boxed: (any DataBatch)?  // what hooks are handed
         if let present = batch {
+            let original: any DataBatch = present
             trainer.logging.batchSize = present.sampleCount
             try trainer.call(
-                { try $0.onTrainBatchStart(trainer, module, present, batchIndex: index) },
-                { try module.onTrainBatchStart(present, batchIndex: index) })
-            batch = try trainer.transfer(present, to: module)
+                { try $0.onTrainBatchStart(trainer, module, original, batchIndex: index) },
+                { try module.onTrainBatchStart(original, batchIndex: index) })
+            (batch, boxed) = try trainer.transfer(boxed: original, to: module)
         }
 
         // Forward.
@@ -148,10 +150,11 @@ struct TrainingLoop<M: TrainingModule> {
         }
         if endsWindow { window = Window() }
 
-        if let batch {
+        if let boxed {
+            let result = loss?.detached
             try trainer.call(
-                { try $0.onTrainBatchEnd(trainer, module, loss?.detached, batch: batch, batchIndex: index) },
-                { try module.onTrainBatchEnd(loss?.detached, batch: batch, batchIndex: index) })
+                { try $0.onTrainBatchEnd(trainer, module, result, batch: boxed, batchIndex: index) },
+                { try module.onTrainBatchEnd(result, batch: boxed, batchIndex: index) })
         }
         if steps { try afterStep() }
         return control

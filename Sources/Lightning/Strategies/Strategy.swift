@@ -11,6 +11,13 @@ public struct StepControl: Sendable, Equatable {
     public var stops = false
     /// The signal that asked for an end, or 0.
     public var signal: Int32 = 0
+
+    /// What a rank has to say.
+    public init(samples: Int = 0, stops: Bool = false, signal: Int32 = 0) {
+        self.samples = samples
+        self.stops = stops
+        self.signal = signal
+    }
 }
 
 /// How the ranks of a job work together.

@@ -153,7 +153,7 @@ extension Tensor {
         let plan = PairedPlan(shape: batch, x.tensor.batchStrides(batch), y.tensor.batchStrides(batch))
         let inRun = plan.shape[-1]
         let count = batch.elementCount
-        let multiply = { (index: Int) in
+        func multiply(_ index: Int) {
             let (startA, startB) = plan.offsets(ofRow: index / inRun)
             let i = index % inRun
             MatrixProduct.multiply(
@@ -223,7 +223,7 @@ extension Tensor {
             guard let biasPlace else { return [gx, gw] }
             return [gx, gw, needsB ? biasPlace.columnSums(g) : nil]
         }
-        if let bias { return result.recorded("linear", [self, weight, bias], pullback: pullback) }
+        if let bias { return result.recorded("linear", self, weight, bias, pullback: pullback) }
         return result.recorded("linear", self, weight, pullback: pullback)
     }
 }

@@ -2,7 +2,11 @@ import CKernels
 
 extension Tensor {
     /// The sum of all elements, as a scalar tensor.
-    public func sum() -> Tensor { sum(along: Array(0..<rank)) }
+    public func sum() -> Tensor {
+        if node == nil { return total() }
+        let full = shape
+        return detached.total().recorded("sum", self) { gradient in [gradient.expandedView(to: full)] }
+    }
 
     /// The mean of all elements, as a scalar tensor.
     public func mean() -> Tensor { mean(along: Array(0..<rank)) }
@@ -27,7 +31,13 @@ extension Tensor {
 
     /// Sums along one dimension.
     public func sum(along dimension: Int, keepingDimensions: Bool = false) -> Tensor {
-        sum(along: [dimension], keepingDimensions: keepingDimensions)
+        // The gradient of a bias, which every layer asks for at every step: no lists, no sets.
+        if node == nil, rank == 2, dimension == 0, !keepingDimensions, dtype.isFloatingPoint, isContiguous {
+            let result = Tensor(uninitialized: [shape[1]], dtype: dtype)
+            sumColumns(rows: shape[0], columns: shape[1], into: result)
+            return result
+        }
+        return sum(along: [dimension], keepingDimensions: keepingDimensions)
     }
 
     /// Means along dimensions.
@@ -47,6 +57,15 @@ extension Tensor {
         let centred = self - mean(along: dimensions, keepingDimensions: true)
         return centred.squared().sum(along: dimensions, keepingDimensions: keepingDimensions)
             / Double(count - correction)
+    }
+
+    /// The sum of all elements, of a tensor without gradient: one row, summed in the order of memory.
+    private func total() -> Tensor {
+        require(dtype != .uint8, "sum", "bytes would overflow; convert to int64 or a floating-point type first")
+        let result = Tensor(uninitialized: [], dtype: dtype)
+        let x = contiguous()
+        ck_reduce_rows(CK_SUM, dtype.kernelType, 1, Int64(elementCount), x.pointer, result.freshPointer)
+        return result
     }
 
     private func summed(over reduced: Set<Int>, kept: Shape) -> Tensor {

@@ -34,6 +34,25 @@ extension Tensor {
         }
     }
 
+    /// Rows of this table by index, for data: without gradient, and with no tensor made of the indices.
+    package func rows(at indices: [Int]) -> Tensor {
+        require(rank >= 1, "rows(at:)", "table \(shape)")
+        let table = detached.contiguous()
+        let count = shape[0], columns = count == 0 ? 0 : elementCount / count
+        for index in indices where index < 0 || index >= count {
+            fail("rows(at:)", "index \(index) is not in 0 ..< \(count)")
+        }
+        var resultShape = shape
+        resultShape[0] = indices.count
+        let result = Tensor(uninitialized: resultShape, dtype: dtype)
+        indices.withUnsafeBytes { bytes in
+            guard let index = bytes.bindMemory(to: Int64.self).baseAddress else { return }
+            ck_take_rows(
+                Int64(indices.count), Int64(columns * dtype.byteCount), table.pointer, index, result.freshPointer)
+        }
+        return result
+    }
+
     private func checkIndices(below count: Int, _ operation: StaticString) {
         withUnsafeBytes { bytes in
             for index in bytes.bindMemory(to: Int64.self) where index < 0 || index >= Int64(count) {

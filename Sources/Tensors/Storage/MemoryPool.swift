@@ -22,10 +22,24 @@ public enum MemoryPool {
         public var gradientCopies = 0
     }
 
-    // Addresses, not pointers: a pointer is not Sendable, and the state crosses threads under the mutex.
+    /// For each size class a list of free blocks, each of which begins with the address of the next; 0 ends a list.
+    ///
+    /// Addresses, not pointers: a pointer is not Sendable, and the state crosses threads under the mutex.
     private struct State {
-        var free: [[UInt]] = Array(repeating: [], count: 256)
+        var free = ContiguousArray<UInt>(repeating: 0, count: 256)
         var counts = Counts()
+
+        mutating func take(_ sizeClass: Int) -> UInt? {
+            let address = free[sizeClass]
+            guard let block = UnsafePointer<UInt>(bitPattern: address) else { return nil }
+            free[sizeClass] = block.pointee
+            return address
+        }
+
+        mutating func put(_ address: UInt, _ sizeClass: Int) {
+            UnsafeMutablePointer<UInt>(bitPattern: address)?.pointee = free[sizeClass]
+            free[sizeClass] = address
+        }
     }
 
     private static let state = Mutex(State())
@@ -51,7 +65,7 @@ public enum MemoryPool {
         let (index, size) = sizeClass(of: byteCount)
         let recycled: UInt? = state.withLock { state in
             state.counts.bytesInUse += size
-            if let address = state.free[index].popLast() { return address }
+            if let address = state.take(index) { return address }
             state.counts.systemAllocations += 1
             state.counts.systemBytes += size
             return nil
@@ -80,7 +94,7 @@ public enum MemoryPool {
         let address = UInt(bitPattern: pointer)
         state.withLock { state in
             state.counts.bytesInUse -= capacity
-            state.free[sizeClass].append(address)
+            state.put(address, sizeClass)
         }
     }
 
@@ -89,8 +103,7 @@ public enum MemoryPool {
         let freed = state.withLock { state in
             var addresses: [UInt] = []
             for index in state.free.indices {
-                addresses += state.free[index]
-                state.free[index].removeAll(keepingCapacity: true)
+                while let address = state.take(index) { addresses.append(address) }
             }
             state.counts.systemBytes = state.counts.bytesInUse
             return addresses
