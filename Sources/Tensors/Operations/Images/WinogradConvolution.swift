@@ -54,6 +54,9 @@ struct WinogradConvolution {
         return gx
     }
 
+    /// Whether the weight's gradient is faster this way: with few channels its transforms cost as much as its products.
+    var paysForWeights: Bool { channels >= 64 && outputs >= 64 }
+
     func weightGradient(_ gy: Tensor, _ x: Tensor, into gw: Tensor) {
         WinogradOuterProduct(window: window, batch: batch, filters: forwardFilters).run(x, gy, into: gw)
     }
