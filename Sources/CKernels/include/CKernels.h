@@ -59,8 +59,6 @@ void ck_softmax_rows(ck_dtype t, int32_t logarithm, int64_t rows, int64_t column
 /// Gradient of softmax (or its logarithm) from its output y.
 void ck_softmax_rows_gradient(ck_dtype t, int32_t logarithm, int64_t rows, int64_t columns, const void *y, const void *g,
                               void *gx);
-/// Row i may attend to columns 0 … i + offset only: y = softmax(scale · x) there, 0 elsewhere. In place is allowed.
-void ck_softmax_causal(ck_dtype t, int64_t rows, int64_t columns, int64_t offset, double scale, const void *x, void *y);
 
 /// loss[r] = logsumexp(x[r]) − Σ target · x, with labels (−1-free; a label equal to `ignored` gives 0) and smoothing.
 /// The log-sum-exp of a row is its peak (largest x) plus its log_sum.
@@ -77,6 +75,21 @@ void ck_layer_norm(ck_dtype t, int64_t rows, int64_t columns, double epsilon, co
 /// gx for these rows; gw and gb (may be null) are overwritten with this block's sums over its rows.
 void ck_layer_norm_gradient(ck_dtype t, int64_t rows, int64_t columns, const void *x, const void *weight, const void *mean,
                             const void *inverse_deviation, const void *g, void *gx, void *gw, void *gb);
+
+// Attention: a block of scores, [rows, columns] of queries and keys; row r sees columns 0 … r + offset ---------------
+
+/// scores become exp(scale · (score − peak)), 0 where unseen; peaks and sums go on from the blocks before, by whose old
+/// peaks the rows of `out` (of `size` elements, `stride` apart) are scaled. See Note [Blocks of attention].
+void ck_attention_weights(ck_dtype t, int64_t rows, int64_t columns, int64_t offset, double scale, int32_t is_first,
+                          void *scores, void *peaks, void *sums, int64_t size, void *out, int64_t stride);
+/// The rows of `out` over their sums; the sums become their inverses.
+void ck_attention_finish(ck_dtype t, int64_t rows, void *sums, int64_t size, void *out, int64_t stride);
+/// out[r] = a[r] · b[r].
+void ck_attention_dots(ck_dtype t, int64_t rows, int64_t size, const void *a, int64_t stride_a, const void *b,
+                       int64_t stride_b, void *out);
+/// scores become weights, and gradients of weights become gradients of scores; `dots` are those of result and gradient.
+void ck_attention_gradient(ck_dtype t, int64_t rows, int64_t columns, int64_t offset, double scale, const void *peaks,
+                           const void *inverses, const void *dots, void *scores, void *gradients);
 
 // Batch norm, channels in the middle: x is [batch, channels, inner] ---------------------------------------------------
 

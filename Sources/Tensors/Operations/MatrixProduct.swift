@@ -18,11 +18,16 @@ struct MatrixOperand {
 ///
 /// Note [Tiles]: OpenBLAS's own threading changes results with the number of threads. So a product is cut into tiles
 /// whose shapes depend on its extents alone, and each tile is one single-threaded call: the same bits on any number of
-/// threads. Large tiles, since each call packs its operands anew.
+/// threads. Each call packs its operands anew, so tiles are as few as keep threads busy: two, and more when each still
+/// has about a millisecond of work. Their number is a power of two, since three tiles leave one of two threads idle for
+/// a quarter of the time. Bands of rows are the fastest, unless they would be thin.
 enum MatrixProduct {
     /// Products below this many floating-point operations are one call.
     private static let smallProduct = 4_000_000
-    private static let tileExtent = 512
+    /// The floating-point operations of a tile, once there are more than two.
+    private static let tileWork = 250_000_000
+    /// Bands thinner than this are slower than bands of columns.
+    private static let thinBand = 128
 
     static let library: OpenBLASLibrary = {
         let library = openblas_library().pointee
@@ -31,12 +36,14 @@ enum MatrixProduct {
     }()
 
     /// C = A · B + beta · C for row-major C of `rows` × `columns`, with `inner` the extent summed over.
+    ///
+    /// - Parameter isShared: Whether threads share the work; false where they share a larger piece of work already.
     static func multiply(
         _ dtype: DType, rows: Int, columns: Int, inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, beta: Double = 0,
-        into c: UnsafeMutableRawPointer, leadingDimension: Int
+        isShared: Bool = true, into c: UnsafeMutableRawPointer, leadingDimension: Int
     ) {
         guard rows > 0, columns > 0 else { return }
-        let (tileRows, tileColumns) = tile(rows: rows, columns: columns, inner: inner)
+        let (tileRows, tileColumns) = isShared ? tile(rows: rows, columns: columns, inner: inner) : (rows, columns)
         let down = (rows + tileRows - 1) / tileRows, across = (columns + tileColumns - 1) / tileColumns
         if down * across == 1 {
             return single(dtype, rows, columns, inner, a, b, beta, c, leadingDimension)
@@ -52,13 +59,16 @@ enum MatrixProduct {
         }
     }
 
-    /// The tile for a product: the longer side is cut, into at least two parts when the product is worth sharing.
+    /// The tile for a product.
     private static func tile(rows: Int, columns: Int, inner: Int) -> (Int, Int) {
-        guard 2 * rows * columns * inner >= smallProduct else { return (rows, columns) }
-        let longer = Swift.max(rows, columns)
-        let parts = Swift.max(2, (longer + tileExtent - 1) / tileExtent)
-        let extent = Swift.max(32, ((longer + parts - 1) / parts + 15) / 16 * 16)
-        return rows >= columns ? (extent, columns) : (rows, extent)
+        let work = 2 * rows * columns * inner
+        guard work >= smallProduct else { return (rows, columns) }
+        var parts = 2
+        while parts * 2 * tileWork <= work { parts *= 2 }
+        let cutsRows = rows >= columns || rows >= parts * thinBand
+        let extent = cutsRows ? rows : columns
+        let part = Swift.max(32, ((extent + parts - 1) / parts + 15) / 16 * 16)
+        return cutsRows ? (part, columns) : (rows, part)
     }
 
     private static func single(
