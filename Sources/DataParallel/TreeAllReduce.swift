@@ -1,4 +1,5 @@
 import MPI
+import Tensors
 
 /// The all-reduce of gradients: sums a buffer over all ranks in one fixed binary tree over rank index.
 ///
@@ -9,7 +10,7 @@ import MPI
 /// Small buffers are gathered whole by everyone and summed locally (one message time). Larger ones go in pieces: each
 /// rank owns a slice of a piece, receives the others' versions of it, sums, and gathers the sums of the others.
 ///
-/// It belongs to one thread, keeps its scratch memory, and in steady state (sizes seen before) allocates nothing.
+/// It belongs to one thread at a time, keeps its scratch memory, and in steady state (sizes seen before) allocates nothing.
 public final class TreeAllReduce {
     /// The buffers gathered whole unless told otherwise, in bytes: up to 64 KiB from all ranks together.
     ///
@@ -57,32 +58,39 @@ public final class TreeAllReduce {
         scratch.deallocate()
     }
 
-    /// Replaces every element by its sum over all ranks.
+    /// Replaces every element by its sum over all ranks, times a factor.
     ///
-    /// Collective; every rank gives as many elements.
-    ///
-    /// - Throws: `MPIError` when MPI fails.
-    public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws(MPIError) { try reduce(buffer) }
-
-    /// Replaces every element by its sum over all ranks.
-    ///
-    /// Collective; every rank gives as many elements.
+    /// Collective; every rank gives as many elements and the same factor.
     ///
     /// - Throws: `MPIError` when MPI fails.
-    public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws(MPIError) { try reduce(buffer) }
+    public func sum(_ buffer: UnsafeMutableBufferPointer<Float>, times factor: Double = 1) throws(MPIError) {
+        try sum(all: buffer, times: factor)
+    }
 
-    private func reduce<Element: TreeSummable>(_ buffer: UnsafeMutableBufferPointer<Element>) throws(MPIError) {
-        guard communicator.size > 1, let start = buffer.baseAddress else { return }
+    /// Replaces every element by its sum over all ranks, times a factor.
+    ///
+    /// Collective; every rank gives as many elements and the same factor.
+    ///
+    /// - Throws: `MPIError` when MPI fails.
+    public func sum(_ buffer: UnsafeMutableBufferPointer<Double>, times factor: Double = 1) throws(MPIError) {
+        try sum(all: buffer, times: factor)
+    }
+
+    func sum<Element: TreeSummable>(
+        all buffer: UnsafeMutableBufferPointer<Element>, times factor: Double
+    ) throws(MPIError) {
+        guard communicator.size > 1 else { return buffer.scale(by: factor) }
+        guard let start = buffer.baseAddress else { return }
         let bytes = UnsafeMutableRawBufferPointer(buffer)
         if bytes.count <= smallLimit {
             try gatherAndSum(bytes, into: start, count: buffer.count)
-            return
+            return buffer.scale(by: factor)
         }
         var offset = 0
         while offset < bytes.count {
             let length = min(pieceBytes, bytes.count - offset)
             try reducePiece(
-                UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + length)]), of: Element.self)
+                UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + length)]), of: Element.self, factor)
             offset += length
         }
     }
@@ -99,7 +107,7 @@ public final class TreeAllReduce {
     }
 
     private func reducePiece<Element: TreeSummable>(
-        _ piece: UnsafeMutableRawBufferPointer, of element: Element.Type
+        _ piece: UnsafeMutableRawBufferPointer, of element: Element.Type, _ factor: Double
     ) throws(MPIError) {
         let plan = plan(for: piece.count)
         try communicator.allToAllVariable(UnsafeRawBufferPointer(piece), plan.sending, into: scratch, plan.receiving)
@@ -107,12 +115,14 @@ public final class TreeAllReduce {
         let (own, offset) = (plan.slices.counts[rank], plan.slices.offsets[rank])
         if own > 0, let start = piece.baseAddress {
             let result = (start + offset).assumingMemoryBound(to: Element.self)
-            sumSources(count: own / MemoryLayout<Element>.stride, into: result) { peer in
+            let count = own / MemoryLayout<Element>.stride
+            sumSources(count: count, into: result) { peer in
                 // This rank's own version of the slice never left its place.
                 peer == rank
                     ? UnsafeRawPointer(start + offset)
                     : UnsafeRawBufferPointer(scratch).baseAddress.map { $0 + plan.receiving.offsets[peer] }
             }
+            UnsafeMutableBufferPointer(start: result, count: count).scale(by: factor)
         }
         try communicator.allGatherVariable(nil, into: piece, layout: plan.slices)
     }

@@ -111,7 +111,9 @@ struct TrainingLoop<M: TrainingModule> {
         let samples = loss == nil ? 0 : batch?.sampleCount ?? 0
         window.samples += samples
         let isWeighted = trainer.worldSize > 1 || accumulation > 1
-        if endsWindow { trainer.strategy.beginStep(trainer.stepControl(samples: window.samples)) }
+        if endsWindow {
+            trainer.strategy.beginStep(trainer.stepControl(samples: window.samples), averages: isWeighted)
+        }
         if let loss {
             let weighted = isWeighted ? loss * Double(samples) : loss
             try trainer.call(
@@ -119,9 +121,6 @@ struct TrainingLoop<M: TrainingModule> {
             try module.backward(weighted)
         }
         let control = endsWindow ? try trainer.strategy.finishStep() : nil
-        if let control, isWeighted, control.samples > 0 {
-            trainer.strategy.scaleGradients(by: 1 / Double(control.samples))
-        }
         // When all ranks skipped there is nothing to update by. Otherwise even a rank without samples holds the gradients
         // of all now, and what is done to them must be done on every rank.
         let steps = (control?.samples ?? 0) > 0

@@ -59,6 +59,7 @@ private struct BackwardPass {
                     input.pass = pass
                     input.pendingUses = 0
                     input.gradient = nil
+                    input.isReached = false
                     if !input.isLeaf { stack.append(input) }
                 }
                 input.pendingUses += 1
@@ -69,7 +70,8 @@ private struct BackwardPass {
 
     func run(_ seed: Tensor, keepingGraph: Bool) {
         if root.isLeaf {
-            root.parameter?.accumulate(seed)
+            root.parameter?.receive(seed)
+            root.parameter?.finishGradient()
             return
         }
         root.gradient = seed
@@ -93,7 +95,9 @@ private struct BackwardPass {
         }
     }
 
-    /// Adds a gradient to what an input has received, and hands a parameter its gradient when the last one is in.
+    /// Adds a gradient to what an input has received, and says when a parameter has its last one.
+    ///
+    /// What comes to a parameter goes to its memory at once.
     private func deliver(_ gradient: Tensor?, along edge: GradientNode.Edge, from node: GradientNode) {
         let input = edge.node
         if let gradient {
@@ -102,17 +106,17 @@ private struct BackwardPass {
                 fitting.shape == edge.shape && fitting.dtype == edge.dtype, "backward",
                 "'\(node.operation)' gave a gradient \(gradient.dtype) \(gradient.shape) for an input \(edge.dtype) "
                     + "\(edge.shape)")
-            if input.gradient == nil {
+            input.isReached = true
+            if input.isLeaf {
+                input.parameter?.receive(fitting)
+            } else if input.gradient == nil {
                 input.gradient = fitting
             } else {
                 input.gradient?.add(fitting)
             }
         }
         input.pendingUses -= 1
-        if input.pendingUses == 0, input.isLeaf {
-            if let complete = input.gradient { input.parameter?.accumulate(complete) }
-            input.gradient = nil
-        }
+        if input.pendingUses == 0, input.isLeaf, input.isReached { input.parameter?.finishGradient() }
     }
 }
 

@@ -29,6 +29,8 @@ final class GradientNode {
     var pass = 0
     var pendingUses = 0
     var gradient: Tensor?
+    /// Whether a gradient has come.
+    var isReached = false
 
     init(id: Int, operation: StaticString, edges: [Edge?], pullback: @escaping Pullback) {
         self.id = id

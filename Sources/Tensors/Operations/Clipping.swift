@@ -30,8 +30,12 @@ extension ParameterArena {
     /// Multiplies all gradients by a number, in one pass.
     package func scaleGradients(by factor: Double) {
         Parallel.forRanges(elementCount, grain: elementwiseGrain) { range in
-            let start = gradientPointer + range.lowerBound * dtype.byteCount
-            ck_affine(dtype.kernelType, Int64(range.count), start, factor, 0, start)
+            Self.scale(gradientPointer + range.lowerBound * dtype.byteCount, count: range.count, dtype, by: factor)
         }
+    }
+
+    /// Multiplies gradients anywhere in memory, with the bits of ``scaleGradients(by:)``.
+    package static func scale(_ start: UnsafeMutableRawPointer, count: Int, _ dtype: DType, by factor: Double) {
+        ck_affine(dtype.kernelType, Int64(count), start, factor, 0, start)
     }
 }

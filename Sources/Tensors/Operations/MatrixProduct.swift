@@ -224,14 +224,14 @@ extension Tensor {
         resultShape[-1] = outputs
         let inputShape = shape
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
-        let hasBias = bias != nil
+        let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
         let result = y.reshaped(to: resultShape)
         let pullback: GradientNode.Pullback = { gradient in
             let g = gradient.reshaped(to: [rows, outputs])
             let gx = needsX ? Tensor.product(g, w).reshaped(to: inputShape) : nil
-            let gw = needsW ? Tensor.product(g.transposed(), x) : nil
-            guard hasBias else { return [gx, gw] }
-            return [gx, gw, needsB ? g.sum(along: 0) : nil]
+            let gw = needsW ? weightPlace.product(g.transposed(), x) : nil
+            guard let biasPlace else { return [gx, gw] }
+            return [gx, gw, needsB ? biasPlace.columnSums(g) : nil]
         }
         if let bias { return result.recorded("linear", [self, weight, bias], pullback: pullback) }
         return result.recorded("linear", self, weight, pullback: pullback)

@@ -75,7 +75,7 @@ extension Tensor {
     }
 
     /// Column sums by blocks of rows, each summed in order, the blocks added in order: the same on any thread count.
-    private func sumColumns(rows: Int, columns: Int, into result: Tensor) {
+    func sumColumns(rows: Int, columns: Int, into result: Tensor) {
         let blockRows = Swift.max(16, elementwiseGrain / Swift.max(columns, 1))
         let blocks = (rows + blockRows - 1) / blockRows
         guard blocks > 1 else {

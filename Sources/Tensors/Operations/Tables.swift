@@ -18,14 +18,19 @@ extension Tensor {
         ck_take_rows(
             Int64(n), Int64(columns * dtype.byteCount), table.pointer,
             index.pointer.assumingMemoryBound(to: Int64.self), result.freshPointer)
+        let place = GradientPlace(of: self)
         return result.recorded("rows(at:)", self) { gradient in
             let g = gradient.contiguous()
-            let sum = Tensor.zeros(table.shape, dtype: table.dtype)
-            // In order of position, so that repeated indices add up the same way each time.
-            ck_add_rows(
-                table.dtype.kernelType, Int64(n), Int64(columns), g.pointer,
-                index.pointer.assumingMemoryBound(to: Int64.self), sum.freshPointer)
-            return [sum]
+            let type = table.dtype.kernelType
+            return [
+                place.make(table.shape, table.dtype) { target, adds in
+                    if !adds { ck_fill(type, Int64(table.elementCount), 0, target.freshPointer) }
+                    // In order of position, so that repeated indices add up the same way each time.
+                    ck_add_rows(
+                        type, Int64(n), Int64(columns), g.pointer, index.pointer.assumingMemoryBound(to: Int64.self),
+                        target.freshPointer)
+                }
+            ]
         }
     }
 

@@ -81,11 +81,24 @@ public final class Parameter {
     /// Forgets the gradient, in no time: the memory is overwritten by the next backward pass.
     public func clearGradient() { hasGradient = false }
 
-    /// Adds a complete gradient from a backward pass, and tells whoever waits for it.
-    func accumulate(_ gradient: Tensor) {
-        add(gradient)
-        onGradientReady?(self)
+    /// The gradient's own memory, for an operation of the backward pass to write to, or to add to when it holds a
+    /// gradient already (Note [Gradients in place]).
+    func openGradient() -> (memory: Tensor, holdsGradient: Bool) {
+        defer { hasGradient = true }
+        let memory = Tensor(
+            dtype: dtype, shape: shape, strides: shape.contiguousStrides, offset: 0, storage: gradientSlot)
+        return (memory, hasGradient)
     }
+
+    /// Takes a part of the gradient from a backward pass, which may have been made in place.
+    func receive(_ gradient: Tensor) {
+        if gradient.storage === gradientStorage { return }
+        MemoryPool.noteGradientCopy()
+        add(gradient)
+    }
+
+    /// Tells whoever waits for it that the backward pass has finished this gradient.
+    func finishGradient() { onGradientReady?(self) }
 
     private func add(_ gradient: Tensor) {
         let slot = gradientSlot

@@ -17,6 +17,9 @@ public enum MemoryPool {
         public var bytesInUse = 0
         /// Copies made because a tensor was written to while another one shared its storage.
         public var storageCopies = 0
+        /// Gradients copied to their parameter's memory, or added to it, because the operation that made them could
+        /// not write there.
+        public var gradientCopies = 0
     }
 
     // Addresses, not pointers: a pointer is not Sendable, and the state crosses threads under the mutex.
@@ -29,6 +32,8 @@ public enum MemoryPool {
 
     /// The pool's counters at this moment.
     public static var counts: Counts { state.withLock { $0.counts } }
+
+    static func noteGradientCopy() { state.withLock { $0.counts.gradientCopies += 1 } }
 
     static func noteStorageCopy() { state.withLock { $0.counts.storageCopies += 1 } }
 
