@@ -93,6 +93,7 @@ private struct AttentionHeads {
     let dtype: DType
     let batch, heads, queries, keys, size: Int
     let isCausal: Bool
+    let precision = ProductPrecision.current
 
     private var scale: Double { 1 / Double(size).squareRoot() }
 
@@ -109,7 +110,7 @@ private struct AttentionHeads {
         _ rows: Int, _ columns: Int, _ inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, into c: MatrixOperand
     ) {
         MatrixProduct.multiply(
-            dtype, rows: rows, columns: columns, inner: inner, a, b,
+            dtype, precision, rows: rows, columns: columns, inner: inner, a, b,
             into: UnsafeMutableRawPointer(mutating: c.pointer), leadingDimension: c.leadingDimension)
     }
 
