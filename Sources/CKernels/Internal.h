@@ -192,3 +192,17 @@ CK_INLINE double normal_cdf_f64(double x, double *e) {
 #define cos_f64 cos
 #define pow_f32 powf
 #define pow_f64 pow
+
+/// The nearest bfloat16 number, ties to even, as its bits; a NaN stays one.
+CK_INLINE uint16_t bf16_of_f32(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
+    return (uint16_t)((bits & 0x7FFFFFFFu) > 0x7F800000u ? quiet : rounded);
+}
+CK_INLINE float f32_of_bf16(uint16_t x) {
+    const uint32_t bits = (uint32_t)x << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}

@@ -4,7 +4,7 @@
 // Each kernel is compiled for SSE2, AVX2+FMA and AVX-512, and the loader picks one (`target_clones`).
 #include <stdint.h>
 
-typedef enum { CK_F32 = 0, CK_F64 = 1, CK_I64 = 2, CK_U8 = 3 } ck_dtype;
+typedef enum { CK_F32 = 0, CK_F64 = 1, CK_I64 = 2, CK_U8 = 3, CK_BF16 = 4 } ck_dtype;
 
 // Elementwise.hc: y[i] = f(x[i]) ------------------------------------------------------------------------------------
 
@@ -159,3 +159,22 @@ typedef struct {
 void ck_adam(ck_dtype t, int64_t n, const ck_adam_settings *s, void *parameter, const void *gradient, void *mean,
              void *variance, void *largest);
 void ck_clamp(ck_dtype t, int64_t n, double lower, double upper, const void *x, void *y);
+
+// Products of bfloat16 operands --------------------------------------------------------------------------------------
+
+// The tile that stays in registers; packed operands are padded to whole panels.
+#define CK_PANEL_ROWS 12
+#define CK_PANEL_COLUMNS 32
+/// y[i] = the bfloat16 number nearest to x[i], as a float32.
+void ck_round_bf16(int64_t n, const float *x, float *y);
+/// 1 when the CPU multiplies bfloat16 numbers itself (AVX512_BF16).
+int32_t ck_has_bf16_products(void);
+/// Rounds lines of `inner` numbers, float32 or bfloat16, to bfloat16 and packs them for a product: rows of a in panels of
+/// CK_PANEL_ROWS, or columns of b (`of_b`) in panels of CK_PANEL_COLUMNS, each panel `(inner + 1) / 2` times its width words
+/// of 32 bits. A line is `dense`, and its neighbour `apart` elements away; or lines are neighbours and their next elements
+/// `apart`.
+void ck_pack_bf16(ck_dtype t, int32_t of_b, int32_t dense, int64_t lines, int64_t inner, const void *x, int64_t apart,
+                  void *out);
+/// c = a · b (+ c where `add`) from packed operands; `emulate` keeps to instructions that every CPU has.
+void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t inner, const void *a, const void *b,
+                      int32_t add, float *c, int64_t leading);

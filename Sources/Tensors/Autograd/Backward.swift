@@ -75,10 +75,13 @@ private struct BackwardPass {
             return
         }
         root.gradient = seed
+        let precision = ProductPrecision.current
         for node in nodes {
             if let gradient = node.gradient, let pullback = node.pullback {
                 node.gradient = nil
-                let gradients = pullback(gradient)
+                let gradients =
+                    node.precision == precision
+                    ? pullback(gradient) : withProductPrecision(node.precision) { pullback(gradient) }
                 require(
                     gradients.count == node.edges.count, "backward",
                     "'\(node.operation)' returned \(gradients.count) gradients for \(node.edges.count) inputs")

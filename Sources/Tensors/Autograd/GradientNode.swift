@@ -19,6 +19,8 @@ final class GradientNode {
     /// One entry per input of the pullback; nil for inputs without gradient.
     fileprivate(set) var edges: [Edge?]
     fileprivate(set) var pullback: Pullback?
+    /// The precision of the products that made the value, which those of its gradient have too.
+    let precision: ProductPrecision
     /// Whether this is a parameter's leaf, also when the parameter is gone.
     let isLeaf: Bool
     /// The parameter whose value this leaf stands for; nil in operations, and in leaves that outlive their parameter
@@ -37,6 +39,7 @@ final class GradientNode {
         self.operation = operation
         self.edges = edges
         self.pullback = pullback
+        precision = .current
         isLeaf = false
     }
 
@@ -46,6 +49,7 @@ final class GradientNode {
         operation = "parameter"
         edges = []
         pullback = nil
+        precision = .float32
         isLeaf = true
         self.parameter = parameter
     }

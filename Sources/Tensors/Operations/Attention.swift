@@ -109,6 +109,7 @@ private struct AttentionHeads {
     let dtype: DType
     let batch, heads, queries, keys, size: Int
     let isCausal: Bool
+    let precision = ProductPrecision.current
 
     /// A block of scores stays in the second-level cache.
     private static let queryBlock = 128, keyBlock = 512
@@ -143,7 +144,7 @@ private struct AttentionHeads {
         into c: MatrixOperand
     ) {
         MatrixProduct.multiply(
-            dtype, rows: rows, columns: columns, inner: inner, a, b, beta: adding ? 1 : 0, isShared: false,
+            dtype, precision, rows: rows, columns: columns, inner: inner, a, b, beta: adding ? 1 : 0, isShared: false,
             into: c.writable, leadingDimension: c.leadingDimension)
     }
 

@@ -37,12 +37,21 @@ enum MatrixProduct {
 
     /// C = A · B + beta · C for row-major C of `rows` × `columns`, with `inner` the extent summed over.
     ///
-    /// - Parameter isShared: Whether threads share the work; false where they share a larger piece of work already.
+    /// - Parameters:
+    ///   - precision: ``ProductPrecision/current``, which an operation reads on its calling thread: the compute threads
+    ///     do not know it.
+    ///   - isShared: Whether threads share the work; false where they share a larger piece of work already.
     static func multiply(
-        _ dtype: DType, rows: Int, columns: Int, inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, beta: Double = 0,
-        isShared: Bool = true, into c: UnsafeMutableRawPointer, leadingDimension: Int
+        _ dtype: DType, _ precision: ProductPrecision = .float32, rows: Int, columns: Int, inner: Int,
+        _ a: MatrixOperand, _ b: MatrixOperand, beta: Double = 0, isShared: Bool = true,
+        into c: UnsafeMutableRawPointer, leadingDimension: Int
     ) {
         guard rows > 0, columns > 0 else { return }
+        if dtype == .float32, precision == .bfloat16 {
+            return BFloat16Product.multiply(
+                dtype, rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0,
+                into: c.assumingMemoryBound(to: Float.self), leadingDimension: leadingDimension)
+        }
         let (tileRows, tileColumns) = isShared ? tile(rows: rows, columns: columns, inner: inner) : (rows, columns)
         let down = (rows + tileRows - 1) / tileRows, across = (columns + tileColumns - 1) / tileColumns
         if down * across == 1 {
@@ -163,11 +172,12 @@ extension Tensor {
         let plan = PairedPlan(shape: batch, x.tensor.batchStrides(batch), y.tensor.batchStrides(batch))
         let inRun = plan.shape[-1]
         let count = batch.elementCount
+        let precision = ProductPrecision.current
         let multiply = { (index: Int) in
             let (startA, startB) = plan.offsets(ofRow: index / inRun)
             let i = index % inRun
             MatrixProduct.multiply(
-                a.dtype, rows: rows, columns: columns, inner: inner,
+                a.dtype, precision, rows: rows, columns: columns, inner: inner,
                 MatrixOperand(
                     pointer: x.tensor.pointer + (startA + i * plan.a[-1]) * size,
                     leadingDimension: x.leadingDimension, isTransposed: x.transposed),
@@ -216,7 +226,7 @@ extension Tensor {
         }
         let a = x.matrixOperand(), b = w.transposed().matrixOperand()
         MatrixProduct.multiply(
-            dtype, rows: rows, columns: outputs, inner: inputs,
+            dtype, ProductPrecision.current, rows: rows, columns: outputs, inner: inputs,
             MatrixOperand(pointer: a.tensor.pointer, leadingDimension: a.leadingDimension, isTransposed: a.transposed),
             MatrixOperand(pointer: b.tensor.pointer, leadingDimension: b.leadingDimension, isTransposed: b.transposed),
             beta: bias == nil ? 0 : 1, into: y.freshPointer, leadingDimension: outputs)
