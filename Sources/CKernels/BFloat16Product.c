@@ -5,6 +5,7 @@
 // 32 registers. Alone on a Zen 5 core the loop runs at 98 % of the instruction's peak. Other CPUs take the pairs apart
 // and multiply in single precision.
 #include "Internal.h"
+#include "Transpose.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -80,7 +81,7 @@ void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t in
                     if (length == 2 * CK_LANES) for (int j = 0; j < 2 * CK_LANES; j++) square[i][j] = bits(line[j]);      \
                     else for (int64_t j = 0; j < length; j++) square[i][j] = bits(line[j]);                              \
                 }                                                                                                        \
-                transpose_pairs(square);                                                                                 \
+                transpose_square(square, sizeof square[0], square, sizeof square[0]);                                                                                 \
                 for (int64_t p = 0; 2 * p < length; p++)                                                                 \
                     memcpy(out + (k / 2 + p) * width + first, square[p], (size_t)height * sizeof(uint32_t));             \
             }                                                                                                            \
@@ -97,33 +98,6 @@ void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t in
             else pack_panel_beside_##suffix(CK_PANEL_ROWS, lines - i, inner, panel, apart, out);                         \
         }                                                                                                                \
     }
-
-#define CK_SWAP(low, high, distance)                                          \
-    for (int i = 0; i < CK_LANES; i++)                                        \
-        if (!(i & distance)) {                                                \
-            const pair_lanes u = row[i], v = row[i + distance];               \
-            row[i] = __builtin_shufflevector(u, v, low);                      \
-            row[i + distance] = __builtin_shufflevector(u, v, high);          \
-        }
-#define CK_LOW_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
-#define CK_HIGH_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
-#define CK_LOW_4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
-#define CK_HIGH_4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
-#define CK_LOW_2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
-#define CK_HIGH_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
-#define CK_LOW_1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
-#define CK_HIGH_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
-
-/// Transposes a square of pairs in place: swaps its quarters, then the quarters of those, and so on.
-CK_INLINE void transpose_pairs(uint16_t square[CK_LANES][2 * CK_LANES]) {
-    pair_lanes row[CK_LANES];
-    memcpy(row, square, sizeof row);
-    CK_SWAP(CK_LOW_8, CK_HIGH_8, 8)
-    CK_SWAP(CK_LOW_4, CK_HIGH_4, 4)
-    CK_SWAP(CK_LOW_2, CK_HIGH_2, 2)
-    CK_SWAP(CK_LOW_1, CK_HIGH_1, 1)
-    memcpy(square, row, sizeof row);
-}
 
 #define CK_SAME_BITS(v) (v)
 CK_PACK(f32, float, bf16_of_f32)

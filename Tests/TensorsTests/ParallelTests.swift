@@ -44,6 +44,12 @@ struct ParallelTests {
             run("wide matmul", [[40, 600], [600, 1_100]]) { $0[0].matmul($0[1]) }
             run("batched matmul", [[9, 60, 70], [9, 70, 80]]) { $0[0].matmul($0[1]) }
             run("linear", [[8, 150, 160], [170, 160], [170]]) { $0[0].linear(weight: $0[1], bias: $0[2]) }
+            run("transformer's products", [[9, 40, 96], [3 * 96, 96], [3 * 96]]) {
+                $0[0].linear(weight: $0[1], bias: $0[2])
+            }
+            run("attention across blocks", [[1, 2, 200, 16], [1, 2, 600, 16], [1, 2, 600, 16]]) {
+                scaledDotProductAttention(query: $0[0], key: $0[1], value: $0[2], isCausal: true)
+            }
             run("attention", [[3, 4, 65, 16], [3, 4, 65, 16], [3, 4, 65, 16]]) {
                 scaledDotProductAttention(query: $0[0], key: $0[1], value: $0[2], isCausal: true)
             }

@@ -39,6 +39,27 @@ void ck_fill(ck_dtype t, int64_t n, double value, void *y);
 void ck_gather_strided(int64_t element_size, int32_t rank, const int64_t *shape, const int64_t *strides, const void *x,
                        void *y);
 
+// Matrix products -----------------------------------------------------------------------------------------------------
+
+/// C = A · B (+ C, or + bias in each row), all row-major with `leading` elements between rows; a transposed B is stored
+/// [columns, inner].
+typedef struct {
+    int64_t rows, columns, inner;
+    const float *a, *b, *bias;
+    int64_t a_leading, b_leading;
+    int32_t b_transposed, add;
+    float *c;
+    int64_t c_leading;
+} ck_product;
+/// The parts of a product that are packed at a time: their sizes are those of the scratch memory.
+#define CK_PRODUCT_ROWS 112
+#define CK_PRODUCT_COLUMNS 1024
+#define CK_PRODUCT_INNER 512
+/// Whether this CPU can run the next.
+int32_t ck_has_products(void);
+/// `scratch` holds columns up to a multiple of 32 times inner up to a multiple of 16, each at most the part above.
+void ck_multiply_f32(const ck_product *product, float *scratch);
+
 // Reductions -------------------------------------------------------------------------------------------------------
 
 typedef enum { CK_SUM, CK_MAX, CK_MIN } ck_reduce_op;

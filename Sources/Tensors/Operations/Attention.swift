@@ -104,7 +104,9 @@ private struct SoftmaxSums {
     }
 }
 
-/// Attention, a block of queries of one head of one sequence at a time. See Note [Blocks of attention].
+/// Attention, a block of queries of one head of one sequence at a time.
+///
+/// See Note [Blocks of attention].
 private struct AttentionHeads {
     let dtype: DType
     let batch, heads, queries, keys, size: Int
@@ -167,7 +169,8 @@ private struct AttentionHeads {
             for key in stride(from: 0, to: seen, by: Self.keyBlock) {
                 let columns = Swift.min(Self.keyBlock, seen - key)
                 let s = MatrixOperand(pointer: scores.pointer, leadingDimension: columns, isTransposed: false)
-                multiply(rows, columns, size, q.head(b, h, from: first), k.head(b, h, from: key, transposed: true), into: s)
+                multiply(
+                    rows, columns, size, q.head(b, h, from: first), k.head(b, h, from: key, transposed: true), into: s)
                 ck_attention_weights(
                     type, Int64(rows), Int64(columns), offset(first, key), scale, key == 0 ? 1 : 0,
                     scores.freshPointer, peaks, inverses, Int64(size), out.writable, Int64(out.leadingDimension))
