@@ -73,12 +73,12 @@ CK_CLONES static void N(cross_entropy_gradient)(int64_t rows, int64_t columns, c
 CK_CLONES static void N(layer_norm)(int64_t rows, int64_t columns, double epsilon, const T *x, const T *weight,
                                     const T *bias, T *y, T *mean, T *inverse_deviation) {
     for (int64_t r = 0; r < rows; r++, x += columns, y += columns) {
-        T sum, squares;
-        CK_LANE_SUM(sum, columns, x[i])
+        T sum = 0, squares;
+        if (mean) CK_LANE_SUM(sum, columns, x[i])
         const T m = sum / (T)columns;
         CK_LANE_SUM(squares, columns, (x[i] - m) * (x[i] - m))
         const T s = (T)1 / N(sqrt)(squares / (T)columns + (T)epsilon);
-        mean[r] = m;
+        if (mean) mean[r] = m;
         inverse_deviation[r] = s;
         if (weight && bias)
             for (int64_t i = 0; i < columns; i++) y[i] = (x[i] - m) * s * weight[i] + bias[i];
@@ -94,7 +94,7 @@ CK_CLONES static void N(layer_norm_gradient)(int64_t rows, int64_t columns, cons
     if (gw) for (int64_t i = 0; i < columns; i++) gw[i] = 0;
     if (gb) for (int64_t i = 0; i < columns; i++) gb[i] = 0;
     for (int64_t r = 0; r < rows; r++, x += columns, g += columns, gx += columns) {
-        const T m = mean[r], s = inverse_deviation[r];
+        const T m = mean ? mean[r] : 0, s = inverse_deviation[r];
         T sum, product;
         if (weight) {
             CK_LANE_SUM(sum, columns, g[i] * weight[i])
@@ -103,12 +103,15 @@ CK_CLONES static void N(layer_norm_gradient)(int64_t rows, int64_t columns, cons
             CK_LANE_SUM(sum, columns, g[i])
             CK_LANE_SUM(product, columns, g[i] * (x[i] - m))
         }
-        const T a = sum / (T)columns, b = product * s * s / (T)columns;
-        if (weight)
-            for (int64_t i = 0; i < columns; i++) gx[i] = s * (g[i] * weight[i] - a - (x[i] - m) * b);
-        else
-            for (int64_t i = 0; i < columns; i++) gx[i] = s * (g[i] - a - (x[i] - m) * b);
+        const T a = mean ? sum / (T)columns : 0, b = product * s * s / (T)columns;
         if (gw) for (int64_t i = 0; i < columns; i++) gw[i] += g[i] * (x[i] - m) * s;
         if (gb) for (int64_t i = 0; i < columns; i++) gb[i] += g[i];
+        if (weight) {
+            CK_INDEPENDENT
+            for (int64_t i = 0; i < columns; i++) gx[i] = s * (g[i] * weight[i] - a - (x[i] - m) * b);
+        } else {
+            CK_INDEPENDENT
+            for (int64_t i = 0; i < columns; i++) gx[i] = s * (g[i] - a - (x[i] - m) * b);
+        }
     }
 }

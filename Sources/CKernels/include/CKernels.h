@@ -15,7 +15,12 @@ typedef enum {
 
 void ck_unary(ck_unary_op op, ck_dtype t, int64_t n, const void *x, void *y);
 /// gx[i] = g[i] · f'(x[i]); y = f(x) is given where it makes the derivative cheaper.
+/// gx may be g.
 void ck_unary_gradient(ck_unary_op op, ck_dtype t, int64_t n, const void *x, const void *y, const void *g, void *gx);
+/// y[i] = gelu(x[i]) and slope[i] = gelu'(x[i]).
+void ck_gelu_and_slope(ck_dtype t, int64_t n, const void *x, void *y, void *slope);
+/// y[i] *= x[i].
+void ck_multiply_in_place(ck_dtype t, int64_t n, const void *x, void *y);
 
 typedef enum { CK_ADD, CK_SUBTRACT, CK_MULTIPLY, CK_DIVIDE, CK_MAXIMUM, CK_MINIMUM, CK_POWER } ck_binary_op;
 /// out[i] = a[i·sa] op b[i·sb]; the strides sa and sb are 0 or 1.
@@ -90,10 +95,11 @@ void ck_cross_entropy_gradient(ck_dtype t, int64_t rows, int64_t columns, const 
                                const void *log_sum, const int64_t *labels, int64_t ignored, double smoothing,
                                double scale, void *gx);
 
-/// y = (x − mean)/sqrt(variance + epsilon) · weight + bias by rows; weight and bias may be null.
+/// y = (x − mean)/sqrt(variance + epsilon) · weight + bias by rows; weight and bias may be null. Without room for means,
+/// the mean counts as 0: root mean square normalisation.
 void ck_layer_norm(ck_dtype t, int64_t rows, int64_t columns, double epsilon, const void *x, const void *weight,
                    const void *bias, void *y, void *mean, void *inverse_deviation);
-/// gx for these rows; gw and gb (may be null) are overwritten with this block's sums over its rows.
+/// gx for these rows, also over g; gw and gb (may be null) are overwritten with this block's sums over its rows.
 void ck_layer_norm_gradient(ck_dtype t, int64_t rows, int64_t columns, const void *x, const void *weight, const void *mean,
                             const void *inverse_deviation, const void *g, void *gx, void *gw, void *gb);
 

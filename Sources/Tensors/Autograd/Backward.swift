@@ -77,6 +77,7 @@ private struct BackwardPass {
         root.gradient = seed
         let precision = ProductPrecision.current
         for node in nodes {
+            node.gradient?.noteWhetherSpare()
             if let gradient = node.gradient, let pullback = node.pullback {
                 node.gradient = nil
                 let gradients =

@@ -251,14 +251,14 @@ extension Tensor {
         withExtendedLifetime(biasRow) {}
         var resultShape = shape
         resultShape[-1] = outputs
-        let inputShape = shape
+        let inputShape = shape, input = kept()
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
         let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
         let result = y.reshaped(to: resultShape)
         let pullback: GradientNode.Pullback = { gradient in
             let g = gradient.reshaped(to: [rows, outputs])
+            let gw = needsW ? weightPlace.product(g.transposed(), input().reshaped(to: [rows, inputs])) : nil
             let gx = needsX ? Tensor.product(g, w).reshaped(to: inputShape) : nil
-            let gw = needsW ? weightPlace.product(g.transposed(), x) : nil
             guard let biasPlace else { return [gx, gw] }
             return [gx, gw, needsB ? biasPlace.columnSums(g) : nil]
         }
