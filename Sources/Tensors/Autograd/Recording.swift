@@ -41,11 +41,9 @@ extension Tensor {
         storage.isSpare = isSpare
     }
 
-    /// Where the pullback that this gradient came to may write a result of the same shape: over the gradient, when
+    /// Where the pullback that this dense gradient came to may write a result that lies like it: over the gradient, when
     /// nobody else holds it.
-    func spareOrFresh() -> Tensor {
-        storage.isSpare && isContiguous && offset == 0 ? detached : Tensor(uninitialized: shape, dtype: dtype)
-    }
+    func spareOrFresh() -> Tensor { storage.isSpare ? detached : Tensor(uninitializedLike: self) }
 
     private var edge: GradientNode.Edge? { node.map { GradientNode.Edge(node: $0, shape: shape, dtype: dtype) } }
 

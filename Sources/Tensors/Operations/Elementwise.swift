@@ -9,15 +9,15 @@ extension Tensor {
     /// A map of each element, with its derivative.
     private func map(_ name: StaticString, _ operation: ck_unary_op) -> Tensor {
         require(dtype.isFloatingPoint, name, "\(dtype) tensors have no \(name); convert them first")
-        let x = detached.contiguous()
-        let y = Tensor(uninitialized: shape, dtype: dtype)
+        let x = detached.dense()
+        let y = Tensor(uninitializedLike: x)
         x.inPieces { start, count, bytes in
             ck_unary(operation, dtype.kernelType, count, x.pointer + bytes * start, y.freshPointer + bytes * start)
         }
         // Where the result says enough, the input is not kept.
         let input = operation.needsOnlyResult ? y : x
         return y.recorded(name, self) { gradient in
-            let g = gradient.contiguous(), gx = g.spareOrFresh()
+            let g = gradient.laidOut(like: y), gx = g.spareOrFresh()
             y.inPieces { start, count, bytes in
                 ck_unary_gradient(
                     operation, y.dtype.kernelType, count, input.pointer + bytes * start, y.pointer + bytes * start,
@@ -50,8 +50,8 @@ extension Tensor {
     /// x · Φ(x) for each element, with Φ the normal distribution (Hendrycks & Gimpel, 2016; the exact form).
     public func gelu() -> Tensor {
         require(dtype.isFloatingPoint, "gelu", "\(dtype) tensors have no gelu; convert them first")
-        let x = detached.contiguous()
-        let y = Tensor(uninitialized: shape, dtype: dtype)
+        let x = detached.dense()
+        let y = Tensor(uninitializedLike: x)
         x.inPieces { start, count, bytes in
             ck_unary(CK_GELU, dtype.kernelType, count, x.pointer + bytes * start, y.freshPointer + bytes * start)
         }
@@ -80,8 +80,8 @@ extension Tensor {
         require(
             dtype.isFloatingPoint || (scale == scale.rounded() && shift == shift.rounded()), "affine",
             "\(scale) · x + \(shift) for \(dtype) \(shape): convert it to a floating-point type first")
-        let x = detached.contiguous()
-        let y = Tensor(uninitialized: shape, dtype: dtype)
+        let x = detached.dense()
+        let y = Tensor(uninitializedLike: x)
         x.inPieces { start, count, bytes in
             ck_affine(
                 dtype.kernelType, count, x.pointer + bytes * start, scale, shift, y.freshPointer + bytes * start)
@@ -118,12 +118,12 @@ extension Tensor {
     mutating func add(_ other: Tensor) {
         require(
             shape == other.shape && dtype == other.dtype, "add", "\(dtype) \(shape) and \(other.dtype) \(other.shape)")
-        guard node == nil, isContiguous, isKnownUniquelyReferenced(&storage) else {
+        guard node == nil, isDense, isKnownUniquelyReferenced(&storage) else {
             // One pass that writes elsewhere, rather than a copy and a pass.
             self = Tensor.combine("add", CK_ADD, detached, other.detached)
             return
         }
-        let source = other.detached.contiguous()
+        let source = other.detached.laidOut(like: self)
         let target = freshPointer
         inPieces { start, count, bytes in
             ck_accumulate(dtype.kernelType, count, 1, source.pointer + bytes * start, target + bytes * start)
@@ -152,7 +152,7 @@ private final class GELUSlope {
 
     func valueMadeAgain() -> Tensor {
         let x = input
-        let y = Tensor(uninitialized: x.shape, dtype: x.dtype), slope = Tensor(uninitialized: x.shape, dtype: x.dtype)
+        let y = Tensor(uninitializedLike: x), slope = Tensor(uninitializedLike: x)
         x.inPieces { start, count, bytes in
             ck_gelu_and_slope(
                 x.dtype.kernelType, count, x.pointer + bytes * start, y.freshPointer + bytes * start,
@@ -163,7 +163,7 @@ private final class GELUSlope {
     }
 
     func multiplied(into gradient: Tensor) -> Tensor {
-        let g = gradient.contiguous(), x = input
+        let x = input, g = gradient.laidOut(like: x)
         guard let slope, g.storage.isSpare else {
             let gx = g.spareOrFresh()
             x.inPieces { start, count, bytes in
@@ -187,6 +187,13 @@ extension Tensor {
     /// An operation on pairs of elements, with broadcasting.
     static func combine(_ name: StaticString, _ operation: ck_binary_op, _ a: Tensor, _ b: Tensor) -> Tensor {
         let shape = commonShape(name, a, b)
+        // The result lies like the first operand that has its shape, so that what is channels last stays so.
+        if let order = a.shape == shape ? a.preferredOrder : b.shape == shape ? b.preferredOrder : nil {
+            return combine(
+                name, operation, a.expandedView(to: shape).permutedView(order),
+                b.expandedView(to: shape).permutedView(order)
+            ).unpermutedView(order)
+        }
         let result = Tensor(uninitialized: shape, dtype: a.dtype)
         let type = a.dtype.kernelType
         forEachRun(a, b, result) { count, x, sx, y, sy, out in
