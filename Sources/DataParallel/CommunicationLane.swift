@@ -1,44 +1,12 @@
 import Dispatch
 import MPI
 import Synchronization
-import Tensors
 
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
     import Musl
 #endif
-
-/// What work on the communication lane may use.
-public final class LaneContext {
-    /// The ranks of the lane.
-    public let communicator: Communicator
-    /// The check that all ranks ask for the same.
-    public let agreement: Agreement
-    /// The sum of gradients in fixed order.
-    public let treeAllReduce: TreeAllReduce
-    /// Gradients in memory that the ranks of a node share.
-    let windows = GradientWindows()
-    /// How work waits for other ranks.
-    let pace = Pace()
-
-    init(communicator: Communicator, hostname: String) {
-        self.communicator = communicator
-        agreement = Agreement(communicator: communicator, hostname: hostname, pace: pace)
-        treeAllReduce = TreeAllReduce(communicator: communicator)
-    }
-
-    /// Replaces numbers in memory of this rank by their sums over all ranks, times a factor.
-    func sum(_ memory: UnsafeMutableRawPointer, count: Int, of type: DType, times factor: Double) throws {
-        if type == .float64 {
-            let start = memory.assumingMemoryBound(to: Double.self)
-            try treeAllReduce.sum(UnsafeMutableBufferPointer(start: start, count: count), times: factor)
-        } else {
-            let start = memory.assumingMemoryBound(to: Float.self)
-            try treeAllReduce.sum(UnsafeMutableBufferPointer(start: start, count: count), times: factor)
-        }
-    }
-}
 
 /// The one place from which MPI is called once training has started.
 ///
@@ -298,29 +266,6 @@ public final class CommunicationLane: Sendable {
             return state.sleepers.filter { $0.number <= item.number }.map(\.wake)
         }
         for sleeper in woken { sleeper.signal() }
-    }
-}
-
-/// Work was given to a communication lane after its shutdown.
-public struct LaneStopped: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The work that came too late.
-    public let request: CollectiveRequest
-
-    /// One sentence.
-    public var description: String { "\(request) came after the shutdown of the communication lane" }
-}
-
-/// A collective was asked for while gradients were on their way, where ranks are at different places.
-public struct CollectiveInGroup: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The collective that was refused.
-    public let request: CollectiveRequest
-    /// The work it came into.
-    public let group: CollectiveRequest
-
-    /// What was refused and where it may be done.
-    public var description: String {
-        "\(request) was asked for during \(group), while gradients travel: gather in the step or after the backward "
-            + "pass, not in onBeforeBackward or in it"
     }
 }
 

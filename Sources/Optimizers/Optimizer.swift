@@ -11,6 +11,8 @@ open class Optimizer {
     public private(set) var groups: [ParameterGroup]
     private var updates: [Update] = []
     private var signature: [Bool] = []
+    /// The generation of arenas in which the plan was last found right.
+    private var generation = -1
 
     /// Steps taken and state kept for one run of neighbouring parameters.
     private struct Update {
@@ -67,7 +69,8 @@ open class Optimizer {
 
     /// Plans which parameters are updated together; again when some were frozen or thawed, or moved in memory.
     private func prepareUpdates() {
-        if isSignatureCurrent, isPlanCurrent { return }
+        defer { generation = ParameterArena.generation }
+        if isSignatureCurrent, generation == ParameterArena.generation || isPlanCurrent { return }
         signature = groups.flatMap { $0.parameters.map { $0.requiresGradient } }
         updates = plan(parameterStates())
     }
@@ -211,6 +214,7 @@ open class Optimizer {
                 parameter: parts.dropLast().joined(separator: "/"),
                 problem: "there is a saved '\(parts.last ?? "")', which this \(Self.self) has no use for")
         }
+        generation = -1
         signature = groups.flatMap { $0.parameters.map(\.requiresGradient) }
         updates = plan(states)
     }

@@ -18,6 +18,26 @@ let parallelCases: [Case] = [
             }
         }
     },
+    Case("shared memory") { harness in
+        let node = try harness.world.splitShared()
+        for bytes in [1, 4096, 5000] {
+            let memory = try SharedMemory(node: node, bytesPerRank: bytes)
+            harness.expectEqual(memory.count, node.size, "parts")
+            let own = memory.part(of: node.rank)
+            harness.expect(own.allSatisfy { $0 == 0 }, "memory that is not zeroed")
+            own[bytes - 1] = UInt8(node.rank + 1)
+            try node.barrier()
+            for peer in 0..<node.size {
+                let part = memory.part(of: peer)
+                harness.expectEqual(part.count, bytes, "bytes of rank \(peer)")
+                harness.expectEqual(part[bytes - 1], UInt8(peer + 1), "what rank \(peer) wrote")
+                // The promise that gradients of the window are aligned rests on it.
+                harness.expectEqual(UInt(bitPattern: part.baseAddress) % 4096, 0, "place in its page")
+            }
+            try node.barrier()
+            try memory.free()
+        }
+    },
     Case("node all-reduce") { harness in
         let shared = try harness.world.splitShared()
         guard shared.size == harness.size else { return }

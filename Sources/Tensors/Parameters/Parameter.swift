@@ -24,7 +24,7 @@ public final class Parameter {
     public private(set) var hasGradient = false
     /// Where the parameter lies, when it lies in an arena.
     private(set) var place: (arena: ObjectIdentifier, offset: Int)?
-    private lazy var leaf = GradientNode(leafOf: self)
+    private var knownLeaf: GradientNode?
 
     /// A parameter that starts with the given value.
     ///
@@ -34,6 +34,16 @@ public final class Parameter {
         shape = value.shape
         dtype = value.dtype
         storage = value.copied().storage
+    }
+
+    deinit { knownLeaf?.loseParameter() }
+
+    /// What stands for this parameter in gradient graphs.
+    private var leaf: GradientNode {
+        if let knownLeaf { return knownLeaf }
+        let made = GradientNode(leafOf: self)
+        knownLeaf = made
+        return made
     }
 
     /// The number of elements.

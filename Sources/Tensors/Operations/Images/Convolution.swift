@@ -29,13 +29,18 @@ extension Tensor {
         let x = detached.channelsLast(), w = weight.detached.contiguous()
         let y = plan.forward(x, w, bias?.detached.contiguous())
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
-        let hasBias = bias != nil
+        let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
         return y.recorded("conv2d", [self, weight, bias].compactMap { $0 }) { gradient in
             let gy = gradient.channelsLast()
             let gx = needsX ? plan.inputGradient(gy, w) : nil
-            let gw = needsW ? plan.weightGradient(gy, x, shape: w.shape) : nil
-            let gb = needsB ? gy.sum(along: [0, 2, 3]) : nil
-            return hasBias ? [gx, gw, gb] : [gx, gw]
+            let gw =
+                needsW
+                ? weightPlace.make(w.shape, w.dtype, canAdd: false) { target, _ in
+                    plan.weightGradient(gy, x, into: target)
+                } : nil
+            guard let biasPlace else { return [gx, gw] }
+            let pixels = gy.permuted([0, 2, 3, 1]).reshaped(to: [gy.elementCount / outputs, outputs])
+            return [gx, gw, needsB ? biasPlace.columnSums(pixels) : nil]
         }
     }
 }

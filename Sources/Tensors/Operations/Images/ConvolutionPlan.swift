@@ -68,15 +68,13 @@ struct ConvolutionPlan {
     }
 
     /// Σ over output pixels of window · gradient.
-    func weightGradient(_ gy: Tensor, _ x: Tensor, shape: Shape) -> Tensor {
-        let gw = Tensor(uninitialized: shape, dtype: dtype)
+    func weightGradient(_ gy: Tensor, _ x: Tensor, into gw: Tensor) {
         let product = GatheredOuterProduct(
             dtype: dtype, batch: batch, rows: rows.forward, columns: columns.forward,
             source: ImageMemory(x, channels: groupChannels), gradient: ImageMemory(gy, channels: groupOutputs))
         for group in 0..<groups {
             product.run(weights: forwardWeights(group), into: gw, group: group)
         }
-        return gw
     }
 
     private func forwardWeights(_ group: Int) -> ck_weights {
