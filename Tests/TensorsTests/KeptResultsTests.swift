@@ -6,7 +6,7 @@ import Testing
 struct KeptResultsTests {
     /// Chains in which a linear layer keeps a way to make its input again instead of the input.
     private static let chains: [(name: String, function: @Sendable ([Tensor]) -> Tensor)] = [
-        ("gelu", { $0[0].gelu().linear(weight: $0[1], bias: nil) }),
+        ("gelu", { $0[0].gelu().linear(weight: $0[1], bias: $0[2]) }),
         ("layerNorm", { $0[0].layerNorm(weight: $0[2], bias: nil).linear(weight: $0[1], bias: nil) }),
         ("rmsNorm", { $0[0].rmsNorm(weight: $0[2]).linear(weight: $0[1], bias: nil) }),
         ("block", { $0[0] + $0[0].rmsNorm(weight: $0[2]).linear(weight: $0[1], bias: nil).gelu() * 2 }),
@@ -14,7 +14,8 @@ struct KeptResultsTests {
             "used twice",
             {
                 let hidden = $0[0].gelu()
-                return hidden.linear(weight: $0[1], bias: nil).gelu() + hidden + hidden.linear(weight: $0[1], bias: nil)
+                return hidden.linear(weight: $0[1], bias: $0[2]).gelu() + hidden
+                    + hidden.linear(weight: $0[1], bias: nil)
             }
         ),
         // One gradient for two operations, neither of which may write over it.
@@ -22,7 +23,7 @@ struct KeptResultsTests {
             "shared gradient",
             {
                 let sum = $0[0].relu() + $0[0].tanh()
-                return sum.gelu() + sum.layerNorm(weight: $0[2], bias: nil) + $0[0].squared().reshaped(to: [4, 3, 5])
+                return sum.gelu() + sum.layerNorm(weight: $0[2], bias: nil) + $0[0].linear(weight: $0[1], bias: nil)
             }
         ),
     ]
