@@ -3,8 +3,8 @@
 // Note [Panel product]: tiles of 14 × 32 sums stay in 28 of the 32 registers while the inner extent goes by. B is packed
 // into panels of 32 columns, a slice of the inner extent at a time; A is read where it lies. OpenBLAS packs both, in every
 // call anew, and clears C first. So a product cut into bands of columns for several threads packs nothing twice here: two
-// threads of a Zen 5 reach 560 GFLOP/s (its peak) on the shapes of a transformer where OpenBLAS reaches 530, and 480 to
-// 400 on those of a perceptron. An element's sum has one order, by slices, whatever part of C is asked for.
+// threads of a Zen 5 reach 560 GFLOP/s (its peak) on the shapes of a transformer where OpenBLAS reaches 540, and 480
+// instead of 450 on those of a perceptron. An element's sum has one order, by slices, whatever part of C is asked for.
 #include "Transpose.h"
 
 #if defined(__x86_64__)

@@ -11,8 +11,8 @@ enum PanelProduct {
     private static let panel = 32
     /// Products below this many floating-point operations are BLAS's, whose kernels for them need no packing.
     private static let smallProduct = 500_000
-    /// Tiles of more floating-point operations are cut in two.
-    private static let largeTile = 250_000_000
+    /// Tiles of more floating-point operations are cut into bands of rows too, each of which packs B again.
+    private static let largeTile = 1_000_000_000
 
     /// Whether a product is one that the kernel does faster: not short, not thin, and little of its last panel wasted.
     static func suits(rows: Int, columns: Int, inner: Int, _ a: MatrixOperand) -> Bool {
