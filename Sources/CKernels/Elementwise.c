@@ -22,6 +22,16 @@ void ck_unary_gradient(ck_unary_op op, ck_dtype t, int64_t n, const void *x, con
     else unary_gradient_f64(op, n, x, y, g, gx);
 }
 
+void ck_gelu_and_slope(ck_dtype t, int64_t n, const void *x, void *y, void *slope) {
+    if (t == CK_F32) gelu_and_slope_f32(n, x, y, slope);
+    else gelu_and_slope_f64(n, x, y, slope);
+}
+
+void ck_multiply_in_place(ck_dtype t, int64_t n, const void *x, void *y) {
+    if (t == CK_F32) multiply_in_place_f32(n, x, y);
+    else multiply_in_place_f64(n, x, y);
+}
+
 #define T int64_t
 #define N(name) name##_i64
 #define CK_INTEGER

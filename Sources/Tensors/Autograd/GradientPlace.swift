@@ -43,7 +43,7 @@ struct GradientPlace {
         let x = a.matrixOperand(), y = b.matrixOperand()
         return make([rows, columns], a.dtype) { target, adds in
             MatrixProduct.multiply(
-                a.dtype, rows: rows, columns: columns, inner: inner,
+                a.dtype, ProductPrecision.current, rows: rows, columns: columns, inner: inner,
                 MatrixOperand(
                     pointer: x.tensor.pointer, leadingDimension: x.leadingDimension, isTransposed: x.transposed),
                 MatrixOperand(

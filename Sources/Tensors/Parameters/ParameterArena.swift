@@ -57,6 +57,8 @@ public final class ParameterArena {
         for (parameter, offset) in zip(parameters, offsets) {
             parameter.move(to: values, gradients: gradients, byteOffset: offset * dtype.byteCount)
         }
+        // The places the parameters had before are of sizes that nothing else may ever ask for.
+        MemoryPool.trim()
     }
 
     /// Arenas for a list of parameters: one per element type, in order of first appearance.

@@ -1,0 +1,58 @@
+import CKernels
+
+/// Matrix products of operands rounded to bfloat16, with sums in `float32`, by our own kernel.
+///
+/// Note [Packed once]: both operands are rounded and packed whole, in parallel, and the tiles of the result share them.
+/// Packing is where `float32` becomes bfloat16, so rounding costs no pass of its own. Panels and tiles are cut by sizes
+/// alone, so the bits do not depend on threads; they do depend on whether the CPU has the instruction.
+enum BFloat16Product {
+    /// The part of a result that one thread takes: 16 panels of rows, whose slices fill a part of the second cache.
+    private static let tileRows = 16 * Int(CK_PANEL_ROWS)
+    private static let tileColumns = 8 * Int(CK_PANEL_COLUMNS)
+    /// Products below this many floating-point operations are one piece.
+    private static let smallProduct = 8_000_000
+
+    /// C = A · B, or C + A · B, for row-major C of `rows` × `columns`; A and B hold `float32` or bfloat16.
+    ///
+    /// - Parameter emulating: Keeps to instructions that every CPU has.
+    static func multiply(
+        _ dtype: DType, rows: Int, columns: Int, inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, adding: Bool,
+        into c: UnsafeMutablePointer<Float>, leadingDimension: Int, emulating: Bool = false
+    ) {
+        let pairs = (inner + 1) / 2
+        let panelRows = Int(CK_PANEL_ROWS), panelColumns = Int(CK_PANEL_COLUMNS)
+        let sizeA = (rows + panelRows - 1) / panelRows * panelRows * pairs * 4
+        let sizeB = (columns + panelColumns - 1) / panelColumns * panelColumns * pairs * 4
+        let packed = Storage(byteCount: sizeA + sizeB)
+        let packedA = packed.pointer, packedB = packed.pointer + sizeA
+        pack(dtype, ofB: false, lines: rows, inner: inner, a, isDense: !a.isTransposed, into: packedA)
+        pack(dtype, ofB: true, lines: columns, inner: inner, b, isDense: b.isTransposed, into: packedB)
+        let isSmall = 2 * rows * columns * inner < smallProduct
+        let height = isSmall ? rows : tileRows, width = isSmall ? columns : tileColumns
+        let down = (rows + height - 1) / height, across = (columns + width - 1) / width
+        Parallel.forEach(down * across) { piece in
+            let row = piece / across * height, column = piece % across * width
+            ck_multiply_bf16(
+                emulating ? 1 : 0, Int64(Swift.min(height, rows - row)), Int64(Swift.min(width, columns - column)),
+                Int64(inner), packedA + row * pairs * 4, packedB + column * pairs * 4, adding ? 1 : 0,
+                c + row * leadingDimension + column, Int64(leadingDimension))
+        }
+        withExtendedLifetime(packed) {}
+    }
+
+    /// Packs the rows of A or the columns of B; `isDense` when each of these lines lies densely in memory.
+    private static func pack(
+        _ dtype: DType, ofB: Bool, lines: Int, inner: Int, _ operand: MatrixOperand, isDense: Bool,
+        into target: UnsafeMutableRawPointer
+    ) {
+        let panel = Int(ofB ? CK_PANEL_COLUMNS : CK_PANEL_ROWS)
+        let grain = Swift.max(1, elementwiseGrain / (panel * Swift.max(inner, 1))) * panel
+        let apart = isDense ? operand.leadingDimension : 1
+        Parallel.forRanges(lines, grain: grain) { range in
+            ck_pack_bf16(
+                dtype.kernelType, ofB ? 1 : 0, isDense ? 1 : 0, Int64(range.count), Int64(inner),
+                operand.pointer + range.lowerBound * apart * dtype.byteCount, Int64(operand.leadingDimension),
+                target + range.lowerBound * ((inner + 1) / 2) * 4)
+        }
+    }
+}
