@@ -94,7 +94,7 @@ public final class GradientReducer {
                 inBucket.append(parameter)
                 members[ObjectIdentifier(parameter)] = (members.count, buckets.count)
                 let limit = buckets.isEmpty ? limits.first : limits.others
-                let isFull = (end - start) * arena.dtype.byteCount >= limit
+                let isFull = (end - start) * arena.gradientDType.byteCount >= limit
                 if isFull || index == 0 || !arena.parameters[index - 1].requiresGradient {
                     buckets.append(
                         Bucket(
@@ -108,7 +108,7 @@ public final class GradientReducer {
         isReady = Array(repeating: false, count: members.count)
         request = CollectiveRequest(
             .optimizerStep, words, count: buckets.reduce(0) { $0 + $1.range.count },
-            of: arenas.first?.dtype == .float64 ? .float64 : .float32)
+            of: arenas.first?.gradientDType == .float64 ? .float64 : .float32)
     }
 
     /// What travels, in words that differ when other parameters are frozen.
@@ -174,15 +174,16 @@ public final class GradientReducer {
     }
 
     private func launch(_ bucket: Bucket) {
-        let start = bucket.arena.gradientPointer + bucket.range.lowerBound * bucket.arena.dtype.byteCount
+        let type = bucket.arena.gradientDType
+        let start = bucket.arena.gradientPointer + bucket.range.lowerBound * type.byteCount
         let count = bucket.range.count
         counts.buckets += 1
-        counts.bytes += count * bucket.arena.dtype.byteCount
+        counts.bytes += count * type.byteCount
         if let shared, let origin = shared.buffer.baseAddress {
-            let first = (start - origin) / bucket.arena.dtype.byteCount
+            let first = (start - origin) / type.byteCount
             tickets.append(
-                lane.submitSum(of: first..<(first + count), bucket.arena.dtype, in: shared, tag: bucket.tag))
-        } else if bucket.arena.dtype == .float64 {
+                lane.submitSum(of: first..<(first + count), type, in: shared, tag: bucket.tag))
+        } else if type == .float64 {
             let numbers = start.assumingMemoryBound(to: Double.self)
             tickets.append(
                 lane.submitSum(of: UnsafeMutableBufferPointer(start: numbers, count: count), tag: bucket.tag))

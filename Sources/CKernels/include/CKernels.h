@@ -154,6 +154,8 @@ void ck_clamp(ck_dtype t, int64_t n, double lower, double upper, const void *x, 
 #define CK_PANEL_COLUMNS 32
 /// y[i] = the bfloat16 number nearest to x[i], as a float32.
 void ck_round_bf16(int64_t n, const float *x, float *y);
+/// master[i] = values[i] wherever the bfloat16 value is not the rounded master.
+void ck_adopt_bf16(int64_t n, const void *values, void *master);
 /// 1 when the CPU multiplies bfloat16 numbers itself (AVX512_BF16).
 int32_t ck_has_bf16_products(void);
 /// Rounds lines of `inner` numbers, float32 or bfloat16, to bfloat16 and packs them for a product: rows of a in panels of

@@ -101,6 +101,11 @@ extension Tensor {
         if let bias {
             require(bias.shape == [outputs] && bias.dtype == dtype, "conv2d", "bias \(bias.shape) for \(weight.shape)")
         }
+        if dtype == .bfloat16 {
+            return inFloat32 {
+                $0.convolved(weight: weight.widened(), bias: bias?.widened(), window: window, groups: groups)
+            }
+        }
         let g = window.geometry("conv2d", channels: weight.shape[1], height: shape[2], width: shape[3])
         let plan = ConvolutionPlan(
             dtype: dtype, batch: batch, groups: groups, outputsPerGroup: outputs / groups, window: g)

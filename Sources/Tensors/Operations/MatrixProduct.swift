@@ -39,10 +39,10 @@ enum MatrixProduct {
         _ a: MatrixOperand, _ b: MatrixOperand, beta: Double = 0, into c: UnsafeMutableRawPointer, leadingDimension: Int
     ) {
         guard rows > 0, columns > 0 else { return }
-        if dtype == .float32, precision == .bfloat16 {
+        if dtype == .bfloat16 || (dtype == .float32 && precision == .bfloat16) {
             return BFloat16Product.multiply(
-                dtype, rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0,
-                into: c.assumingMemoryBound(to: Float.self), leadingDimension: leadingDimension)
+                dtype, rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0, into: c,
+                leadingDimension: leadingDimension)
         }
         let (tileRows, tileColumns) = tile(rows: rows, columns: columns, inner: inner)
         let down = (rows + tileRows - 1) / tileRows, across = (columns + tileColumns - 1) / tileColumns

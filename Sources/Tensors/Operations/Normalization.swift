@@ -18,6 +18,9 @@ extension Tensor {
                 "\(name) \(tensor.dtype) \(tensor.shape) for \(dtype) \(shape)")
         }
         require(bias == nil || weight != nil, "layerNorm", "a bias without a weight")
+        if dtype == .bfloat16 {
+            return inFloat32 { $0.layerNorm(weight: weight?.widened(), bias: bias?.widened(), epsilon: epsilon) }
+        }
         let x = detached.contiguous(), w = weight?.detached.contiguous(), b = bias?.detached.contiguous()
         let rows = columns == 0 ? 0 : elementCount / columns
         let y = Tensor(uninitialized: shape, dtype: dtype)
@@ -77,6 +80,14 @@ extension Tensor {
         let count = batch * inner
         require(
             moments != nil || count > 1, "batchNorm", "a batch of one value per channel has no variance: \(shape)")
+        if dtype == .bfloat16 {
+            let wide = widened().batchNorm(
+                weight: weight?.widened(), bias: bias?.widened(),
+                moments: moments.map { ($0.mean.widened(), $0.variance.widened()) }, epsilon: epsilon)
+            return (
+                wide.result.converted(to: dtype), wide.mean.converted(to: dtype), wide.variance.converted(to: dtype)
+            )
+        }
         let x = detached.contiguous()
         let usesBatch = moments == nil
         var means = moments?.mean.doubles ?? Array(repeating: 0, count: channels)

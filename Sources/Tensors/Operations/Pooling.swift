@@ -7,6 +7,7 @@ extension Tensor {
         require(
             window.padding.height * 2 <= window.kernel.height && window.padding.width * 2 <= window.kernel.width,
             "maxPool2d", "padding \(window.padding) is more than half of the kernel \(window.kernel)")
+        if dtype == .bfloat16 { return inFloat32 { $0.maxPooled(window) } }
         let g = window.geometry("maxPool2d", channels: shape[1], height: shape[2], width: shape[3])
         let x = detached.contiguous(), channels = shape[1], size = dtype.byteCount
         let y = Tensor(uninitialized: [shape[0], channels, Int(g.out_height), Int(g.out_width)], dtype: dtype)
@@ -38,6 +39,7 @@ extension Tensor {
     /// The mean of each window of `[batch, channels, height, width]`; padding counts as zeros.
     public func averagePooled(_ window: Window) -> Tensor {
         require(rank == 4 && dtype.isFloatingPoint, "averagePool2d", "\(dtype) \(shape): needs [batch, channels, h, w]")
+        if dtype == .bfloat16 { return inFloat32 { $0.averagePooled(window) } }
         let g = window.geometry("averagePool2d", channels: shape[1], height: shape[2], width: shape[3])
         let x = detached.contiguous(), channels = shape[1], size = dtype.byteCount
         let y = Tensor(uninitialized: [shape[0], channels, Int(g.out_height), Int(g.out_width)], dtype: dtype)

@@ -19,13 +19,13 @@ extension Tensor {
             Int64(n), Int64(columns * dtype.byteCount), table.pointer,
             index.pointer.assumingMemoryBound(to: Int64.self), result.freshPointer)
         return result.recorded("rows(at:)", self) { gradient in
-            let g = gradient.contiguous()
-            let sum = Tensor.zeros(table.shape, dtype: table.dtype)
+            let g = gradient.contiguous().widened()
+            let sum = Tensor.zeros(table.shape, dtype: g.dtype)
             // In order of position, so that repeated indices add up the same way each time.
             ck_add_rows(
-                table.dtype.kernelType, Int64(n), Int64(columns), g.pointer,
+                g.dtype.kernelType, Int64(n), Int64(columns), g.pointer,
                 index.pointer.assumingMemoryBound(to: Int64.self), sum.freshPointer)
-            return [sum]
+            return [sum.converted(to: table.dtype)]
         }
     }
 
