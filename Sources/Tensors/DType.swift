@@ -15,6 +15,9 @@ public enum DType: String, Hashable, Sendable, Codable, CaseIterable {
     /// Bytes: images before scaling, and masks (0 or 1).
     case uint8
 
+    /// The type of new tensors where none is given: `float32`, unless a trainer runs in another precision.
+    @TaskLocal public static var standard = DType.float32
+
     /// The size of one element in bytes.
     public var byteCount: Int {
         switch self {

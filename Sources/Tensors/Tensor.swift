@@ -28,7 +28,7 @@ public struct Tensor: @unchecked Sendable {
     }
 
     /// A tensor of this shape whose elements are whatever the memory held; for code that fills it at once.
-    public init(uninitialized shape: Shape, dtype: DType = .float32) {
+    public init(uninitialized shape: Shape, dtype: DType = .standard) {
         self.init(
             dtype: dtype, shape: shape, strides: shape.contiguousStrides, offset: 0,
             storage: Storage(byteCount: shape.elementCount * dtype.byteCount))

@@ -21,6 +21,8 @@ struct Bench: ParsableCommand {
     var samples: Int?
     @Option(help: "Samples per rank and step.")
     var batch: Int?
+    @Option(help: "float32, float64True, bfloat16Mixed or bfloat16True.")
+    var precision = Precision.float32
     @Flag(help: "Log the loss at every step, with the default callbacks and loggers.")
     var logging = false
 
@@ -35,6 +37,7 @@ struct Bench: ParsableCommand {
         var configuration = Trainer.Configuration()
         configuration.maxSteps = warmup + steps + 1
         configuration.threads = threads
+        configuration.precision = precision
         configuration.barebones = !logging
         configuration.defaultRootDir = NSTemporaryDirectory() + "lightning-bench"
         let trainer = try Trainer(configuration: configuration)
@@ -48,6 +51,7 @@ struct Bench: ParsableCommand {
         var report = module.report(batch: batch, worldSize: trainer.worldSize)
         report["workload"] = workload.rawValue
         report["opt"] = optimizer ?? workload.optimizer
+        report["precision"] = precision.rawValue
         report["threads"] = Parallel.threadCount
         report["setup_s"] = setup
         report["blas_kernel"] = blasKernel
@@ -57,5 +61,10 @@ struct Bench: ParsableCommand {
 }
 
 extension Workload: ExpressibleByArgument {}
+
+extension Precision: ExpressibleByArgument {
+    /// The precision of a name.
+    public init?(argument: String) { self.init(named: argument) }
+}
 
 Bench.main()

@@ -25,7 +25,7 @@ package enum BFloat16Product {
                 into: c.assumingMemoryBound(to: Float.self), leadingDimension: leadingDimension)
         }
         // Sums stay in single precision to the end, and are rounded once.
-        let sums = Tensor(uninitialized: [rows, columns])
+        let sums = Tensor(uninitialized: [rows, columns], dtype: .float32)
         let size = columns * sums.dtype.byteCount
         func forEachRow(_ body: (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Void) {
             Parallel.forRanges(rows, grain: Swift.max(1, elementwiseGrain / columns)) { range in

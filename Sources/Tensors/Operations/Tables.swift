@@ -40,7 +40,7 @@ extension Tensor {
     /// For each index a row with 1 at its place and 0 elsewhere: `[…]` gives `[…, classes]`.
     ///
     /// - Precondition: the indices are `int64` within `0 ..< classes`.
-    public static func oneHot(_ indices: Tensor, classes: Int, dtype: DType = .float32) -> Tensor {
+    public static func oneHot(_ indices: Tensor, classes: Int, dtype: DType = .standard) -> Tensor {
         require(indices.dtype == .int64, "oneHot", "indices \(indices.dtype) \(indices.shape); they must be int64")
         indices.checkIndices(below: classes, "oneHot")
         let flat = indices.reshaped(to: [indices.elementCount, 1])
