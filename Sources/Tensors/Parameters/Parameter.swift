@@ -76,10 +76,10 @@ public final class Parameter {
 
     /// Replaces the gradient.
     ///
-    /// - Precondition: it has the parameter's shape, and ``gradientDType``.
+    /// - Precondition: it has the parameter's shape, and its type or ``gradientDType``.
     public func setGradient(_ tensor: Tensor) {
         require(
-            tensor.shape == shape && tensor.dtype == gradientDType, "Parameter.setGradient",
+            tensor.shape == shape && (tensor.dtype == gradientDType || tensor.dtype == dtype), "Parameter.setGradient",
             "\(tensor.dtype) \(tensor.shape) for the gradient, \(gradientDType) \(shape), of parameter '\(name)'")
         hasGradient = false
         add(tensor.detached)
