@@ -69,18 +69,22 @@ package enum BFloat16Product {
     }
 
     /// Packs the rows of A or the columns of B; `isDense` when each of these lines lies densely in memory.
+    ///
+    /// Pieces follow memory: some lines, or some of the inner extent of all lines.
     private static func pack(
         _ dtype: DType, ofB: Bool, lines: Int, inner: Int, _ operand: MatrixOperand, isDense: Bool,
         into target: UnsafeMutableRawPointer
     ) {
-        let panel = Int(ofB ? CK_PANEL_COLUMNS : CK_PANEL_ROWS)
-        let grain = Swift.max(1, elementwiseGrain / (panel * Swift.max(inner, 1))) * panel
-        let apart = isDense ? operand.leadingDimension : 1
-        Parallel.forRanges(lines, grain: grain) { range in
+        let panel = Int(ofB ? CK_PANEL_COLUMNS : CK_PANEL_ROWS), pairs = (inner + 1) / 2
+        let unit = isDense ? panel : 32
+        let grain = (elementwiseGrain / Swift.max(isDense ? inner : lines, 1) + unit - 1) / unit * unit
+        Parallel.forRanges(isDense ? lines : inner, grain: Swift.max(unit, grain)) { range in
+            let start = range.lowerBound
             ck_pack_bf16(
-                dtype.kernelType, ofB ? 1 : 0, isDense ? 1 : 0, Int64(range.count), Int64(inner),
-                operand.pointer + range.lowerBound * apart * dtype.byteCount, Int64(operand.leadingDimension),
-                target + range.lowerBound * ((inner + 1) / 2) * 4)
+                dtype.kernelType, ofB ? 1 : 0, isDense ? 1 : 0, Int64(isDense ? range.count : lines),
+                Int64(isDense ? inner : range.count), Int64(pairs),
+                operand.pointer + start * operand.leadingDimension * dtype.byteCount, Int64(operand.leadingDimension),
+                target + start * (isDense ? pairs : panel / 2) * 4)
         }
     }
 }
