@@ -1,4 +1,4 @@
-// Per-channel statistics and maps over [batch, channels, inner]. One channel a call: callers spread channels over threads.
+// Per-channel statistics and maps over rows of channels, a block of rows at a time.
 #include "Internal.h"
 
 #define T float
@@ -12,26 +12,25 @@
 #undef T
 #undef N
 
-void ck_channel_moments(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,
-                        double *mean, double *variance) {
-    if (t == CK_F32) channel_moments_f32(batch, channels, inner, c, x, mean, variance);
-    else channel_moments_f64(batch, channels, inner, c, x, mean, variance);
+void ck_channel_moments(ck_dtype t, int64_t rows, int64_t channels, const void *x, double *mean, double *squares) {
+    if (t == CK_F32) channel_moments_f32(rows, channels, x, mean, squares);
+    else channel_moments_f64(rows, channels, x, mean, squares);
 }
 
-void ck_channel_affine(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double mean,
-                       double scale, double shift, void *y) {
-    if (t == CK_F32) channel_affine_f32(batch, channels, inner, c, x, (float)mean, (float)scale, (float)shift, y);
-    else channel_affine_f64(batch, channels, inner, c, x, mean, scale, shift, y);
+void ck_channel_affine(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const double *scale,
+                       const double *shift, int32_t rectifies, void *y) {
+    if (t == CK_F32) channel_affine_f32(rows, channels, x, mean, scale, shift, rectifies, y);
+    else channel_affine_f64(rows, channels, x, mean, scale, shift, rectifies, y);
 }
 
-void ck_channel_gradient_sums(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,
-                              double mean, const void *g, double *sum_g, double *sum_gx) {
-    if (t == CK_F32) channel_gradient_sums_f32(batch, channels, inner, c, x, (float)mean, g, sum_g, sum_gx);
-    else channel_gradient_sums_f64(batch, channels, inner, c, x, mean, g, sum_g, sum_gx);
+void ck_channel_gradient_sums(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,
+                              double *sum, double *product) {
+    if (t == CK_F32) channel_gradient_sums_f32(rows, channels, x, mean, g, sum, product);
+    else channel_gradient_sums_f64(rows, channels, x, mean, g, sum, product);
 }
 
-void ck_channel_gradient(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double mean,
-                         const void *g, double a, double b, double d, void *gx) {
-    if (t == CK_F32) channel_gradient_f32(batch, channels, inner, c, x, (float)mean, g, (float)a, (float)b, (float)d, gx);
-    else channel_gradient_f64(batch, channels, inner, c, x, mean, g, a, b, d, gx);
+void ck_channel_gradient(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,
+                         const double *a, const double *b, const double *d, void *gx) {
+    if (t == CK_F32) channel_gradient_f32(rows, channels, x, mean, g, a, b, d, gx);
+    else channel_gradient_f64(rows, channels, x, mean, g, a, b, d, gx);
 }

@@ -1,73 +1,84 @@
-// Channel kernels for element type T with names N(name). Included once per type.
+// Channel kernels over x[rows, channels] for element type T with names N(name). Included once per type.
+//
+// Sums run down the rows in T, which is exact enough for the few hundred rows of a block; blocks are combined in double
+// precision by the caller.
 
-CK_CLONES static void N(channel_moments)(int64_t batch, int64_t channels, int64_t inner, int64_t c, const T *x,
-                                         double *mean, double *variance) {
-    double sum = 0, squares = 0;
-    const double count = (double)batch * (double)inner;
-    for (int64_t b = 0; b < batch; b++) {
-        const T *plane = x + (b * channels + c) * inner;
-        double lane[CK_LANES] = {0};
-        int64_t i = 0;
-        for (; i + CK_LANES <= inner; i += CK_LANES)
-            for (int j = 0; j < CK_LANES; j++) lane[j] += (double)plane[i + j];
-        for (int j = 0; i + j < inner; j++) lane[j] += (double)plane[i + j];
-        for (int j = 0; j < CK_LANES; j++) sum += lane[j];
-    }
-    const double m = sum / count;
-    for (int64_t b = 0; b < batch; b++) {
-        const T *plane = x + (b * channels + c) * inner;
-        double lane[CK_LANES] = {0};
-        int64_t i = 0;
-        for (; i + CK_LANES <= inner; i += CK_LANES)
-            for (int j = 0; j < CK_LANES; j++) lane[j] += ((double)plane[i + j] - m) * ((double)plane[i + j] - m);
-        for (int j = 0; i + j < inner; j++) lane[j] += ((double)plane[i + j] - m) * ((double)plane[i + j] - m);
-        for (int j = 0; j < CK_LANES; j++) squares += lane[j];
-    }
-    *mean = m;
-    *variance = squares / count;
-}
+// Channels taken at a time: their sums and factors stay in registers and the first cache.
+#define GROUP 64
+#define EACH_GROUP(first, width)                                     \
+    for (int64_t first = 0, width; first < channels; first += GROUP) \
+        if ((width = channels - first < GROUP ? channels - first : GROUP))
 
-CK_CLONES static void N(channel_affine)(int64_t batch, int64_t channels, int64_t inner, int64_t c, const T *x, T mean,
-                                        T scale, T shift, T *y) {
-    for (int64_t b = 0; b < batch; b++) {
-        const T *restrict from = x + (b * channels + c) * inner;
-        T *restrict to = y + (b * channels + c) * inner;
-        for (int64_t i = 0; i < inner; i++) to[i] = (from[i] - mean) * scale + shift;
-    }
-}
-
-CK_CLONES static void N(channel_gradient_sums)(int64_t batch, int64_t channels, int64_t inner, int64_t c, const T *x,
-                                               T mean, const T *g, double *sum_g, double *sum_gx) {
-    double total = 0, product = 0;
-    for (int64_t b = 0; b < batch; b++) {
-        const T *restrict xs = x + (b * channels + c) * inner;
-        const T *restrict gs = g + (b * channels + c) * inner;
-        double lane[CK_LANES] = {0}, cross[CK_LANES] = {0};
-        int64_t i = 0;
-        for (; i + CK_LANES <= inner; i += CK_LANES)
-            for (int j = 0; j < CK_LANES; j++) {
-                lane[j] += (double)gs[i + j];
-                cross[j] += (double)gs[i + j] * (double)(xs[i + j] - mean);
+// Distances from the first row: means far from 0 beside small deviations lose nothing.
+CK_CLONES static void N(channel_moments)(int64_t rows, int64_t channels, const T *x, double *mean, double *squares) {
+    EACH_GROUP(first, width) {
+        const T *origin = x + first;
+        T sum[GROUP] = {0}, centre[GROUP], square[GROUP] = {0};
+        for (int64_t r = 1; r < rows; r++) {
+            const T *row = x + r * channels + first;
+            for (int64_t c = 0; c < width; c++) sum[c] += row[c] - origin[c];
+        }
+        for (int64_t c = 0; c < width; c++) centre[c] = sum[c] / (T)rows;
+        for (int64_t r = 0; r < rows; r++) {
+            const T *row = x + r * channels + first;
+            for (int64_t c = 0; c < width; c++) {
+                const T distance = row[c] - origin[c] - centre[c];
+                square[c] += distance * distance;
             }
-        for (int j = 0; i + j < inner; j++) {
-            lane[j] += (double)gs[i + j];
-            cross[j] += (double)gs[i + j] * (double)(xs[i + j] - mean);
         }
-        for (int j = 0; j < CK_LANES; j++) {
-            total += lane[j];
-            product += cross[j];
+        for (int64_t c = 0; c < width; c++) {
+            mean[first + c] = (double)origin[c] + (double)centre[c];
+            squares[first + c] = (double)square[c];
         }
     }
-    *sum_g = total;
-    *sum_gx = product;
 }
 
-CK_CLONES static void N(channel_gradient)(int64_t batch, int64_t channels, int64_t inner, int64_t c, const T *x, T mean,
-                                          const T *g, T a, T b, T d, T *gx) {
-    for (int64_t n = 0; n < batch; n++) {
-        const T *restrict xs = x + (n * channels + c) * inner;
-        const T *restrict gs = g + (n * channels + c) * inner;
-        T *restrict to = gx + (n * channels + c) * inner;
-        for (int64_t i = 0; i < inner; i++) to[i] = a * gs[i] + b * (xs[i] - mean) + d;
+CK_CLONES static void N(channel_affine)(int64_t rows, int64_t channels, const T *x, const double *mean,
+                                        const double *scale, const double *shift, int32_t rectifies, T *y) {
+    const T least = rectifies ? 0 : -(T)INFINITY;
+    EACH_GROUP(first, width) {
+        T m[GROUP], s[GROUP], d[GROUP];
+        for (int64_t c = 0; c < width; c++)
+            m[c] = (T)mean[first + c], s[c] = (T)scale[first + c], d[c] = (T)shift[first + c];
+        for (int64_t r = 0; r < rows; r++) {
+            const T *restrict from = x + r * channels + first;
+            T *restrict to = y + r * channels + first;
+            for (int64_t c = 0; c < width; c++) {
+                const T value = (from[c] - m[c]) * s[c] + d[c];
+                to[c] = value < least ? least : value;
+            }
+        }
     }
 }
+
+CK_CLONES static void N(channel_gradient_sums)(int64_t rows, int64_t channels, const T *x, const double *mean, const T *g,
+                                               double *sum, double *product) {
+    EACH_GROUP(first, width) {
+        T m[GROUP], total[GROUP] = {0}, cross[GROUP] = {0};
+        for (int64_t c = 0; c < width; c++) m[c] = (T)mean[first + c];
+        for (int64_t r = 0; r < rows; r++) {
+            const T *xs = x + r * channels + first, *gs = g + r * channels + first;
+            for (int64_t c = 0; c < width; c++) {
+                total[c] += gs[c];
+                cross[c] += gs[c] * (xs[c] - m[c]);
+            }
+        }
+        for (int64_t c = 0; c < width; c++) sum[first + c] = (double)total[c], product[first + c] = (double)cross[c];
+    }
+}
+
+CK_CLONES static void N(channel_gradient)(int64_t rows, int64_t channels, const T *x, const double *mean, const T *g,
+                                          const double *a, const double *b, const double *d, T *gx) {
+    EACH_GROUP(first, width) {
+        T m[GROUP], p[GROUP], q[GROUP], s[GROUP];
+        for (int64_t c = 0; c < width; c++)
+            m[c] = (T)mean[first + c], p[c] = (T)a[first + c], q[c] = (T)b[first + c], s[c] = (T)d[first + c];
+        for (int64_t r = 0; r < rows; r++) {
+            const T *restrict xs = x + r * channels + first, *gs = g + r * channels + first;
+            T *to = gx + r * channels + first;
+            for (int64_t c = 0; c < width; c++) to[c] = p[c] * gs[c] + q[c] * (xs[c] - m[c]) + s[c];
+        }
+    }
+}
+#undef GROUP
+#undef EACH_GROUP

@@ -78,22 +78,21 @@ void ck_layer_norm(ck_dtype t, int64_t rows, int64_t columns, double epsilon, co
 void ck_layer_norm_gradient(ck_dtype t, int64_t rows, int64_t columns, const void *x, const void *weight, const void *mean,
                             const void *inverse_deviation, const void *g, void *gx, void *gw, void *gb);
 
-// Batch norm, channels in the middle: x is [batch, channels, inner] ---------------------------------------------------
+// Batch norm over x[rows, channels] ---------------------------------------------------------------------------------------
 
-/// Mean and biased variance of channel `c`.
-void ck_channel_moments(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,
-                        double *mean, double *variance);
-/// y = (x − mean) · scale + shift in channel `c`.
-void ck_channel_affine(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double mean,
-                       double scale, double shift, void *y);
-/// Sums over channel `c` of g and of g · (x − mean).
-void ck_channel_gradient_sums(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x,
-                              double mean, const void *g, double *sum_g, double *sum_gx);
-/// gx = a · g + b · (x − mean) + d in channel `c`.
-void ck_channel_gradient(ck_dtype t, int64_t batch, int64_t channels, int64_t inner, int64_t c, const void *x, double mean,
-                         const void *g, double a, double b, double d, void *gx);
+/// Per channel, the mean of these rows and the sum of squared distances from it.
+void ck_channel_moments(ck_dtype t, int64_t rows, int64_t channels, const void *x, double *mean, double *squares);
+/// y = (x − mean) · scale + shift; then max(·, 0) when `rectifies`.
+void ck_channel_affine(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const double *scale,
+                       const double *shift, int32_t rectifies, void *y);
+/// Per channel, the sums of g and of g · (x − mean).
+void ck_channel_gradient_sums(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,
+                              double *sum, double *product);
+/// gx = a · g + b · (x − mean) + d.
+void ck_channel_gradient(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,
+                         const double *a, const double *b, const double *d, void *gx);
 
-// Convolution and pooling, one image at a time --------------------------------------------------------------------------
+// Pooling, one image at a time, channels innermost -----------------------------------------------------------------------
 
 typedef struct {
     int64_t channels, height, width;              // of the image
@@ -102,17 +101,57 @@ typedef struct {
     int64_t out_height, out_width;
 } ck_window;
 
-/// columns[(c, kh, kw), (oh, ow)] = image[c, oh·stride − padding + kh·dilation, …], 0 outside.
-void ck_image_to_columns(ck_dtype t, const ck_window *w, const void *image, void *columns);
-/// The transpose of the above: adds into `image`, which the caller has zeroed.
-void ck_columns_to_image(ck_dtype t, const ck_window *w, const void *columns, void *image);
-/// out[c, oh, ow] = max over the window; index = where it was in the channel's plane (the first of equal ones).
-void ck_max_pool(ck_dtype t, const ck_window *w, const void *image, void *out, int32_t *index);
-/// Adds g into gx at the remembered places, which the caller has zeroed.
-void ck_max_pool_gradient(ck_dtype t, int64_t channels, int64_t in_plane, int64_t out_plane, const void *g,
-                          const int32_t *index, void *gx);
+/// out = max over the window; winner = the first tap that had it.
+void ck_max_pool(ck_dtype t, const ck_window *w, const void *image, void *out, uint16_t *winner);
+/// gx = g at the winning taps, 0 elsewhere.
+void ck_max_pool_gradient(ck_dtype t, const ck_window *w, const void *g, const uint16_t *winner, void *gx);
 void ck_average_pool(ck_dtype t, const ck_window *w, const void *image, void *out);
 void ck_average_pool_gradient(ck_dtype t, const ck_window *w, const void *g, void *gx);
+
+// Convolution as a product --------------------------------------------------------------------------------------------
+
+/// The windows of an image tensor, channels innermost, that the points of a grid see.
+///
+/// Tap (r, c) of grid point (y, x) is pixel (y · row_step + first_row + r · row_spacing, …); outside the image it is 0.
+typedef struct {
+    int64_t height, width, pitch;                 // of the source; pitch is the distance between pixels
+    int64_t channels;                             // read of each pixel
+    int64_t grid_height, grid_width, row_step, column_step;
+    int64_t tap_rows, first_row, row_spacing;
+    int64_t tap_columns, first_column, column_spacing;
+} ck_gather;
+
+/// Where the rows of a grid lie in an image tensor: point (y, x) is pixel (first_row + y · row_step, …).
+typedef struct {
+    int64_t height, width, pitch;
+    int64_t first_row, row_step, first_column, column_step;
+} ck_placement;
+
+/// Weights as a right operand: element (output, tap row, tap column, channel) by strides, which may be negative.
+typedef struct {
+    int64_t outputs, tap_rows, tap_columns, channels;
+    int64_t first, output_stride, tap_row_stride, tap_column_stride, channel_stride;
+} ck_weights;
+
+/// Outputs in a block of packed weights.
+int64_t ck_product_columns(ck_dtype t);
+/// The most elements of a window that `ck_gather_outer` takes at once.
+int64_t ck_panel_depth(ck_dtype t);
+/// packed[block][k][lane]: one block of outputs, k over tap rows, tap columns and channels; missing lanes are 0.
+void ck_pack_weights(ck_dtype t, const ck_weights *w, const void *weights, int64_t block, void *packed);
+/// The way back, for one block of outputs: weight = Σ over parts of sums[part][k][output], parts in order.
+void ck_unpack_weights(ck_dtype t, const ck_weights *w, int64_t parts, const void *sums, int64_t sums_pitch, int64_t block,
+                       void *weights);
+/// out[point] = window · weights (+ bias, may be null; then max(·, 0) when `rectifies`) for grid points first ..< last,
+/// counted over images, and blocks first_block ..< last_block of `outputs`.
+void ck_gather_product(ck_dtype t, const ck_gather *g, const void *source, int64_t first, int64_t last,
+                       int64_t first_block, int64_t last_block, int64_t outputs, const void *weights, const void *bias,
+                       int32_t rectifies, const ck_placement *p, void *out);
+/// sums[k][output] = Σ window[k] · gradient[output] over grid points first ..< last, for elements low ..< high of the
+/// window (at most ck_panel_depth) and some outputs; a row of sums has room for whole blocks.
+void ck_gather_outer(ck_dtype t, const ck_gather *g, const void *source, int64_t first, int64_t last, int64_t low,
+                     int64_t high, int64_t first_output, int64_t last_output, const void *gradient, int64_t pitch,
+                     void *sums, int64_t sums_pitch);
 
 // Tables and random numbers ---------------------------------------------------------------------------------------------
 

@@ -9,14 +9,14 @@ extension Tensor {
     /// A map of each element, with its derivative.
     private func map(_ name: StaticString, _ operation: ck_unary_op) -> Tensor {
         require(dtype.isFloatingPoint, name, "\(dtype) tensors have no \(name); convert them first")
-        let x = detached.contiguous()
-        let y = Tensor(uninitialized: shape, dtype: dtype)
+        let x = detached.dense()
+        let y = Tensor(uninitializedLike: x)
         x.inPieces { start, count, bytes in
             ck_unary(operation, dtype.kernelType, count, x.pointer + bytes * start, y.freshPointer + bytes * start)
         }
         return y.recorded(name, self) { gradient in
-            let g = gradient.contiguous()
-            let gx = Tensor(uninitialized: x.shape, dtype: x.dtype)
+            let g = gradient.laidOut(like: x)
+            let gx = Tensor(uninitializedLike: x)
             x.inPieces { start, count, bytes in
                 ck_unary_gradient(
                     operation, x.dtype.kernelType, count, x.pointer + bytes * start, y.pointer + bytes * start,
@@ -68,8 +68,8 @@ extension Tensor {
         require(
             dtype.isFloatingPoint || (scale == scale.rounded() && shift == shift.rounded()), "affine",
             "\(scale) · x + \(shift) for \(dtype) \(shape): convert it to a floating-point type first")
-        let x = detached.contiguous()
-        let y = Tensor(uninitialized: shape, dtype: dtype)
+        let x = detached.dense()
+        let y = Tensor(uninitializedLike: x)
         x.inPieces { start, count, bytes in
             ck_affine(
                 dtype.kernelType, count, x.pointer + bytes * start, scale, shift, y.freshPointer + bytes * start)
@@ -94,8 +94,10 @@ extension Tensor {
     /// Gradients flow between floating-point types.
     public func converted(to type: DType) -> Tensor {
         if type == dtype { return self }
-        let x = detached.contiguous()
-        let y = Tensor(uninitialized: shape, dtype: type)
+        let x = detached.dense()
+        let y = Tensor(
+            dtype: type, shape: shape, strides: x.strides, offset: 0,
+            storage: Storage(byteCount: elementCount * type.byteCount))
         ck_convert(dtype.kernelType, type.kernelType, Int64(elementCount), x.pointer, y.freshPointer)
         guard type.isFloatingPoint else { return y }
         let original = dtype
@@ -106,12 +108,12 @@ extension Tensor {
     mutating func add(_ other: Tensor) {
         require(
             shape == other.shape && dtype == other.dtype, "add", "\(dtype) \(shape) and \(other.dtype) \(other.shape)")
-        guard node == nil, isContiguous, isKnownUniquelyReferenced(&storage) else {
+        guard node == nil, isDense, isKnownUniquelyReferenced(&storage) else {
             // One pass that writes elsewhere, rather than a copy and a pass.
             self = Tensor.combine("add", CK_ADD, detached, other.detached)
             return
         }
-        let source = other.detached.contiguous()
+        let source = other.detached.laidOut(like: self)
         let target = freshPointer
         inPieces { start, count, bytes in
             ck_accumulate(dtype.kernelType, count, 1, source.pointer + bytes * start, target + bytes * start)
@@ -125,6 +127,13 @@ extension Tensor {
     /// An operation on pairs of elements, with broadcasting.
     static func combine(_ name: StaticString, _ operation: ck_binary_op, _ a: Tensor, _ b: Tensor) -> Tensor {
         let shape = commonShape(name, a, b)
+        // The result lies like the first operand that has its shape, so that what is channels last stays so.
+        if let order = a.shape == shape ? a.preferredOrder : b.shape == shape ? b.preferredOrder : nil {
+            return combine(
+                name, operation, a.expandedView(to: shape).permutedView(order),
+                b.expandedView(to: shape).permutedView(order)
+            ).unpermutedView(order)
+        }
         let result = Tensor(uninitialized: shape, dtype: a.dtype)
         let type = a.dtype.kernelType
         forEachRun(a, b, result) { count, x, sx, y, sy, out in

@@ -1,0 +1,46 @@
+extension Tensor {
+    /// Two-dimensional convolution (cross-correlation, as in PyTorch).
+    ///
+    /// The result lies in memory with its channels innermost (Note [Channels last]).
+    /// - Parameters:
+    ///   - weight: `[outputs, channels / groups, kernelHeight, kernelWidth]`.
+    ///   - bias: `[outputs]`, or nil.
+    ///   - window: Stride, padding and dilation; its kernel is that of `weight`.
+    ///   - groups: Parts into which channels and outputs are cut, each convolved by itself.
+    /// - Returns: `[batch, outputs, height, width]` for this tensor of shape `[batch, channels, height, width]`.
+    public func convolved(weight: Tensor, bias: Tensor?, window: Window, groups: Int = 1) -> Tensor {
+        require(
+            rank == 4 && weight.rank == 4 && dtype == weight.dtype && dtype.isFloatingPoint, "conv2d",
+            "\(dtype) \(shape) with weight \(weight.dtype) \(weight.shape): needs [batch, channels, height, width]")
+        let outputs = weight.shape[0]
+        require(
+            groups >= 1 && shape[1] == weight.shape[1] * groups && outputs % groups == 0, "conv2d",
+            "\(shape) with weight \(weight.shape) in \(groups) groups: needs [batch, weight's channels · groups, height, width]"
+        )
+        require(
+            window.kernel.height == weight.shape[2] && window.kernel.width == weight.shape[3], "conv2d",
+            "window \(window.kernel) for weight \(weight.shape)")
+        if let bias {
+            require(bias.shape == [outputs] && bias.dtype == dtype, "conv2d", "bias \(bias.shape) for \(weight.shape)")
+        }
+        if dtype == .bfloat16 {
+            return inFloat32 {
+                $0.convolved(weight: weight.widened(), bias: bias?.widened(), window: window, groups: groups)
+            }
+        }
+        let plan = ConvolutionPlan(
+            dtype: dtype, batch: shape[0], groups: groups, outputs: outputs, kernel: window.kernel,
+            window: window.geometry("conv2d", channels: shape[1], height: shape[2], width: shape[3]))
+        let x = detached.asProductOperand().channelsLast(), w = weight.detached.asProductOperand().contiguous()
+        let y = plan.forward(x, w, bias?.detached.contiguous())
+        let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
+        let hasBias = bias != nil
+        return y.recorded("conv2d", [self, weight, bias].compactMap { $0 }) { gradient in
+            let gy = gradient.asProductOperand().channelsLast()
+            let gx = needsX ? plan.inputGradient(gy, w) : nil
+            let gw = needsW ? plan.weightGradient(gy, x, shape: w.shape) : nil
+            let gb = needsB ? gradient.sum(along: [0, 2, 3]) : nil
+            return hasBias ? [gx, gw, gb] : [gx, gw]
+        }
+    }
+}
