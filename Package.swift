@@ -27,6 +27,7 @@ let package = Package(
         // Layer 0: C. Each is imported by exactly one Swift target.
         .target(name: "CKernels"),
         .target(name: "COpenBLAS"),
+        .target(name: "CBenchmark"),
         .systemLibrary(name: "CMPI", pkgConfig: mpi, providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -62,7 +63,10 @@ let package = Package(
             name: "lightning", dependencies: ["ExampleModules"], path: "Sources/lightning-cli", swiftSettings: strict),
         .executableTarget(
             name: "lightning-bench",
-            dependencies: ["Lightning", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "CBenchmark", "Lightning", "DataParallel", "HDF5", "MPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: strict),
         .executableTarget(name: "classifier-example", dependencies: ["Lightning"], swiftSettings: safe),
         .executableTarget(name: "mpi-selftest", dependencies: ["MPI", "DataParallel"], swiftSettings: strict),

@@ -1,8 +1,6 @@
 // Products whose left operand is gathered from an image, and the tile they are made of.
-#include "Internal.h"
+#include "ProductTile.h"
 
-#define CK_LINE 64
-#define CK_TILE_ROWS 14
 // A panel's row: 1,536 bytes of operand, and a tile's rows more that may be read past its end. Fourteen fit the first
 // cache, and their starts fall into different sets of it.
 #define CK_PANEL 1600
@@ -37,13 +35,11 @@ CK_INLINE int64_t offset_of_point(const ck_placement *p, grid_point at) {
 
 #define T float
 #define N(name) name##_f32
-#include "ProductTile.template.h"
 #include "Convolution.template.h"
 #undef T
 #undef N
 #define T double
 #define N(name) name##_f64
-#include "ProductTile.template.h"
 #include "Convolution.template.h"
 #undef T
 #undef N

@@ -1,5 +1,7 @@
 // Convolution as a product, for element type T with names N(name). Included once per type, after ProductTile.
 
+enum { N(panel_stride) = CK_PANEL / sizeof(T) };
+
 /// Elements low ..< high of a window's tap row `row`, whose first tap lies at `column`; zeros outside the image.
 static void N(gather_tap_row)(const ck_gather *g, const T *image, int64_t row, int64_t column, int64_t low, int64_t high,
                               T *to) {
@@ -75,7 +77,7 @@ static void N(gather_product)(const ck_gather *g, const T *source, int64_t first
                     if (starts && bias) memcpy(rows[i], bias + column, (size_t)width * sizeof(T));
                     else if (!starts && !whole) memcpy(rows[i], place[i] + column, (size_t)width * sizeof(T));
                 }
-                N(tile_of_rows)(high - low, panel, weights + (block * depth + low) * N(tile_columns), rows, adds);
+                N(tile_of_rows)(high - low, panel, N(panel_stride), weights + (block * depth + low) * N(tile_columns), rows, adds);
                 for (int64_t i = 0; i < count; i++) {
                     if (rectifies && high == depth)
                         for (int64_t j = 0; j < width; j++) rows[i][j] = rows[i][j] > 0 ? rows[i][j] : 0;
@@ -106,7 +108,7 @@ static void N(gather_outer)(const ck_gather *g, const T *source, int64_t first, 
                 T *rows[CK_TILE_ROWS];
                 for (int64_t i = 0; i < CK_TILE_ROWS; i++)
                     rows[i] = k + i < high ? sums + (k + i) * sums_pitch + column : spare[i];
-                N(tile_of_columns)(count, panel + (k - low), right, rows, point > first);
+                N(tile_of_columns)(count, panel + (k - low), N(panel_stride), right, rows, point > first);
             }
         }
     }

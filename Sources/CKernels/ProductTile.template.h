@@ -3,7 +3,7 @@
 /// A cache line of elements, which is one AVX-512 register; at any address of an element.
 typedef T N(line) __attribute__((ext_vector_type(CK_LINE / sizeof(T)), aligned(sizeof(T))));
 
-enum { N(line_width) = CK_LINE / sizeof(T), N(tile_columns) = 2 * N(line_width), N(panel_stride) = CK_PANEL / sizeof(T) };
+enum { N(line_width) = CK_LINE / sizeof(T), N(tile_columns) = 2 * N(line_width) };
 
 /// rows[i][column …] (+)= Σ over k < depth of a[i · row_stride + k · depth_stride] · b[k][column …], `lines` wide.
 ///
@@ -50,14 +50,15 @@ CK_INLINE void N(narrow_tile)(int64_t depth, const T *a, int64_t row_stride, int
     }
 }
 
-// A tile whose rows are rows of the panel, and one whose rows are its columns. The panel's stride is a constant, so that
-// all its rows are addressed from one register.
+// A tile whose rows are rows of the left operand in memory, `stride` elements apart, and one whose rows are its columns.
 #define TILES(target, suffix, shape)                                                                                \
-    target static void N(tile_of_rows_##suffix)(int64_t depth, const T *a, const T *b, T *const *rows, int adds) {    \
-        N(shape)(depth, a, N(panel_stride), 1, b, rows, adds);                                                       \
+    target static void N(tile_of_rows_##suffix)(int64_t depth, const T *a, int64_t stride, const T *b,               \
+                                                T *const *rows, int adds) {                                          \
+        N(shape)(depth, a, stride, 1, b, rows, adds);                                                                \
     }                                                                                                                \
-    target static void N(tile_of_columns_##suffix)(int64_t depth, const T *a, const T *b, T *const *rows, int adds) { \
-        N(shape)(depth, a, 1, N(panel_stride), b, rows, adds);                                                       \
+    target static void N(tile_of_columns_##suffix)(int64_t depth, const T *a, int64_t stride, const T *b,            \
+                                                   T *const *rows, int adds) {                                       \
+        N(shape)(depth, a, 1, stride, b, rows, adds);                                                                \
     }
 TILES(, any, narrow_tile)
 #if defined(__x86_64__)
@@ -75,10 +76,10 @@ TILES(__attribute__((target("arch=x86-64-v4"), min_vector_width(512))), avx512, 
 #else
 #define BY_CPU(name, ...) N(name##_any)(__VA_ARGS__)
 #endif
-CK_INLINE void N(tile_of_rows)(int64_t depth, const T *a, const T *b, T *const *rows, int adds) {
-    BY_CPU(tile_of_rows, depth, a, b, rows, adds);
+CK_INLINE void N(tile_of_rows)(int64_t depth, const T *a, int64_t stride, const T *b, T *const *rows, int adds) {
+    BY_CPU(tile_of_rows, depth, a, stride, b, rows, adds);
 }
-CK_INLINE void N(tile_of_columns)(int64_t depth, const T *a, const T *b, T *const *rows, int adds) {
-    BY_CPU(tile_of_columns, depth, a, b, rows, adds);
+CK_INLINE void N(tile_of_columns)(int64_t depth, const T *a, int64_t stride, const T *b, T *const *rows, int adds) {
+    BY_CPU(tile_of_columns, depth, a, stride, b, rows, adds);
 }
 #undef BY_CPU

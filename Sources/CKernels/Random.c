@@ -1,4 +1,7 @@
 // Counter-based random numbers: word i of a stream is a function of (key, stream, i) alone.
+//
+// No multiplication is fused with an addition here, so that a seed means the same numbers on every CPU.
+#pragma STDC FP_CONTRACT OFF
 #include "Internal.h"
 
 /// One block of Philox 4×32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
@@ -65,4 +68,84 @@ void ck_dropout(ck_dtype t, int64_t n, double p, uint64_t key, uint64_t stream, 
 void ck_dropout_gradient(ck_dtype t, int64_t n, double scale, const uint8_t *mask, const void *g, void *gx) {
     if (t == CK_F32) dropout_f32_gradient(n, scale, mask, g, gx);
     else dropout_f64_gradient(n, scale, mask, g, gx);
+}
+
+/// −log u for 0 < u ≤ 1: log_f32 without what subnormal and negative numbers ask for.
+CK_INLINE float minus_log(float u) {
+    union {
+        float f;
+        int32_t i;
+    } bits = {.f = u};
+    const int32_t shifted = bits.i - 0x3F3504F3;
+    const float exponent = (float)(shifted >> 23);
+    bits.i = (shifted & 0x007FFFFF) + 0x3F3504F3;
+    const float r = bits.f - 1.0f, z = r * r;
+    float p = 7.0376836292e-2f;
+    p = p * r - 1.1514610310e-1f;
+    p = p * r + 1.1676998740e-1f;
+    p = p * r - 1.2420140846e-1f;
+    p = p * r + 1.4249322787e-1f;
+    p = p * r - 1.6668057665e-1f;
+    p = p * r + 2.0000714765e-1f;
+    p = p * r - 2.4999993993e-1f;
+    p = p * r + 3.3333331174e-1f;
+    const float y = p * r * z + exponent * -2.12194440e-4f;
+    return -(y - 0.5f * z + r + exponent * 0.693359375f);
+}
+
+/// Two normal numbers from two words, by the Box–Muller transform: radius √(−2 log u), angle 2π · b / 2³².
+///
+/// The angle is brought into ±π/4 by integer arithmetic, without rounding; sine and cosine are Cephes' polynomials.
+CK_INLINE void box_muller(uint32_t a, uint32_t b, float *x, float *y) {
+    const float u = ((float)a + 0.5f) * 0x1p-32f;
+    const float radius = sqrt_f32(2.0f * minus_log(u));
+    const uint32_t quarter = (b + 0x20000000u) >> 30;
+    const float t = (float)(int32_t)(b - (quarter << 30)) * 1.4629180792671596e-9f, tt = t * t;
+    float s = -1.9515295891e-4f;
+    s = s * tt + 8.3321608736e-3f;
+    s = s * tt - 1.6666654611e-1f;
+    s = s * tt * t + t;
+    float c = 2.443315711809948e-5f;
+    c = c * tt - 1.388731625493765e-3f;
+    c = c * tt + 4.166664568298827e-2f;
+    c = c * tt * tt - 0.5f * tt + 1.0f;
+    const float cosine = quarter & 1 ? s : c, sine = quarter & 1 ? c : s;
+    *x = radius * ((quarter + 1) & 2 ? -cosine : cosine);
+    *y = radius * (quarter & 2 ? -sine : sine);
+}
+
+#define CK_CHUNK 256  // words made at a time
+
+CK_CLONES static void normals(int64_t n, float deviation, uint64_t key, uint64_t stream, uint64_t first,
+                              float *restrict y) {
+    uint32_t words[CK_CHUNK];
+    float numbers[CK_CHUNK];
+    for (int64_t start = 0; start < n; start += CK_CHUNK) {
+        const int64_t count = n - start < CK_CHUNK ? n - start : CK_CHUNK;
+        philox_blocks(key, stream, first + (uint64_t)(start / 4), CK_CHUNK / 4, words);
+        for (int64_t i = 0; i < CK_CHUNK / 2; i++)
+            box_muller(words[2 * i], words[2 * i + 1], &numbers[2 * i], &numbers[2 * i + 1]);
+        for (int64_t i = 0; i < count; i++) y[start + i] = numbers[i] * deviation;
+    }
+}
+
+CK_CLONES static void uniforms(int64_t n, double bound, uint64_t key, uint64_t stream, uint64_t first,
+                               float *restrict y) {
+    uint32_t words[CK_CHUNK];
+    for (int64_t start = 0; start < n; start += CK_CHUNK / 2) {
+        const int64_t count = n - start < CK_CHUNK / 2 ? n - start : CK_CHUNK / 2;
+        philox_blocks(key, stream, first + (uint64_t)(start / 2), CK_CHUNK / 4, words);
+        for (int64_t i = 0; i < count; i++) {
+            const int64_t bits = (int64_t)(((uint64_t)words[2 * i] << 21) ^ (words[2 * i + 1] >> 11));
+            y[start + i] = (float)((2 * ((double)bits * 0x1p-53) - 1) * bound);
+        }
+    }
+}
+
+void ck_normals(int64_t n, float deviation, uint64_t key, uint64_t stream, uint64_t first_block, float *y) {
+    normals(n, deviation, key, stream, first_block, y);
+}
+
+void ck_uniforms(int64_t n, double bound, uint64_t key, uint64_t stream, uint64_t first_block, float *y) {
+    uniforms(n, bound, key, stream, first_block, y);
 }

@@ -40,8 +40,7 @@ public struct TensorDataset: Dataset {
 
     /// Copies of the rows at the given indices.
     public func batch(at indices: [Int]) -> LabeledBatch {
-        let index = Tensor(indices.map(Int64.init))
-        return LabeledBatch(inputs: inputs.rows(at: index), labels: labels.rows(at: index))
+        LabeledBatch(inputs: inputs.rows(at: indices), labels: labels.rows(at: indices))
     }
 }
 

@@ -33,8 +33,7 @@ public struct DistributedSampler: Sendable {
     public let rank: Int
     /// The number of ranks.
     public let worldSize: Int
-    private let seed: UInt64
-    private let epoch: Int
+    private let epochSeed: UInt64
     private let order: [Int]?
     private let dropsLast: Bool
 
@@ -71,8 +70,7 @@ public struct DistributedSampler: Sendable {
             shardSize = size / worldSize
         }
         self.count = count
-        self.seed = seed
-        self.epoch = epoch
+        epochSeed = Self.seed(seed, epoch, 0)
         self.rank = rank
         self.worldSize = worldSize
         self.dropsLast = dropsLast
@@ -111,11 +109,12 @@ public struct DistributedSampler: Sendable {
     /// The random numbers of whoever reads a batch, such as an augmentation.
     func randomContext(ofBatch batch: Int) -> RandomContext {
         // A stream's names are (seed, step, shard), and the epoch is a fourth: one seed per epoch, then one per batch.
-        func seed(_ seed: UInt64, _ step: Int, _ shard: Int) -> UInt64 {
-            var stream = RandomStream(seed: seed, purpose: .augmentation, step: UInt64(step), shard: UInt64(shard))
-            return stream.words(2).reduce(0) { $0 << 32 | UInt64($1) }
-        }
-        return RandomContext(seed: seed(seed(self.seed, epoch, 0), batch, rank))
+        RandomContext(seed: Self.seed(epochSeed, batch, rank))
+    }
+
+    private static func seed(_ seed: UInt64, _ step: Int, _ shard: Int) -> UInt64 {
+        var stream = RandomStream(seed: seed, purpose: .augmentation, step: UInt64(step), shard: UInt64(shard))
+        return stream.doubleWord()
     }
 }
 

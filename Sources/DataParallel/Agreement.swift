@@ -8,22 +8,43 @@ public typealias ControlPayload = SIMD8<Double>
 /// The check before a collective that every rank asks for the same one, and the control exchange of a step.
 ///
 /// Note [Agreement]: ranks that enter different collectives hang or, worse, exchange garbage. So before a collective
-/// (or a group of them, such as all buckets of an optimizer step) each rank sends a header of fixed size through one
-/// small all-gather: which collective of the run this is, its kind, element type, count, and a hash of its tag. All
+/// (or a group of them, such as all buckets of an optimizer step) each rank shows the others a header of fixed size, on
+/// a board in shared memory or, with several nodes, through one small all-gather: which collective of the run this is, its kind, element type, count, and a hash of its tag. All
 /// ranks compare the same headers, so all find the same difference, throw the same error, and nobody waits for
 /// anybody. The header carries eight numbers besides, so that sample counts and stop flags need no message of their
-/// own: one control exchange an optimizer step.
+/// own: one control exchange an optimizer step. All requests go the same way, since ranks that ask for different things
+/// must meet to find out.
 public final class Agreement {
     private let communicator: Communicator
     private let hostname: String
+    private let pace: Pace
+    private var channel: Channel
     private var sequence: UInt64 = 0
     private var headers: [Header]
     private var received: [ControlPayload]
 
-    /// Makes the agreement of a communicator; `hostname` is for the words of errors.
-    public init(communicator: Communicator, hostname: String) {
+    /// How headers travel; found out at the first agreement, since that is collective.
+    private enum Channel {
+        case unknown
+        case board(MessageBoard<Header>)
+        case messages
+    }
+
+    /// Makes the agreement of a communicator.
+    ///
+    /// - Parameters:
+    ///   - communicator: The ranks that agree.
+    ///   - hostname: This node's name, for the words of errors.
+    ///   - sharesMemory: Whether ranks of one node may show each other headers in memory; the same on every rank.
+    public convenience init(communicator: Communicator, hostname: String, sharesMemory: Bool = true) {
+        self.init(communicator: communicator, hostname: hostname, sharesMemory: sharesMemory, pace: Pace())
+    }
+
+    init(communicator: Communicator, hostname: String, sharesMemory: Bool = true, pace: Pace) {
         self.communicator = communicator
         self.hostname = hostname
+        self.pace = pace
+        channel = sharesMemory ? .unknown : .messages
         headers = Array(repeating: Header(), count: communicator.size)
         received = Array(repeating: .zero, count: communicator.size)
     }
@@ -37,14 +58,34 @@ public final class Agreement {
     public func agree(on request: CollectiveRequest, payload: ControlPayload = .zero) throws -> [ControlPayload] {
         sequence += 1
         let own = Header(sequence: sequence, request: request, payload: payload)
-        try withUnsafeBytes(of: own) { bytes in
-            try headers.withUnsafeMutableBytes { try communicator.allGather(bytes, into: $0) }
+        if case .unknown = channel { try openChannel() }
+        if case .board(let board) = channel {
+            board.exchange(own) { headers[$0] = $1 }
+        } else {
+            try withUnsafeBytes(of: own) { bytes in
+                try headers.withUnsafeMutableBytes { try communicator.allGather(bytes, into: $0) }
+            }
         }
         for peer in headers.indices {
             guard headers[peer].asksTheSame(as: own) else { throw try mismatch(request) }
             received[peer] = headers[peer].payload
         }
         return received
+    }
+
+    /// The ranks of this node; known after the first agreement.
+    private(set) var node: Communicator?
+
+    /// Whether an agreement is a barrier of shared memory: what ranks wrote there before it is there after it.
+    var isThroughMemory: Bool {
+        if case .board = channel { true } else { false }
+    }
+
+    private func openChannel() throws(MPIError) {
+        let node = try communicator.splitShared()
+        self.node = node
+        let board = try MessageBoard<Header>(world: communicator, node: node, pace: pace)
+        channel = board.map { .board($0) } ?? .messages
     }
 
     /// Gathers the words that headers leave out, so that the error can be read.

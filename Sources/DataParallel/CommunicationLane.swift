@@ -1,44 +1,36 @@
 import Dispatch
 import MPI
 import Synchronization
-import Tensors
 
-/// What work on the communication lane may use.
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// The one place from which MPI is called once training has started.
 ///
-/// It exists on the lane's thread only.
-public final class LaneContext {
-    /// The ranks of the lane.
-    public let communicator: Communicator
-    /// The check that all ranks ask for the same.
-    public let agreement: Agreement
-    /// The sum of gradients in fixed order.
-    public let treeAllReduce: TreeAllReduce
-    /// Gradients in memory that the ranks of a node share.
-    let windows = GradientWindows()
-
-    init(communicator: Communicator, hostname: String) {
-        self.communicator = communicator
-        agreement = Agreement(communicator: communicator, hostname: hostname)
-        treeAllReduce = TreeAllReduce(communicator: communicator)
-    }
-}
-
-/// The one thread that makes all MPI calls once training has started.
-///
-/// Note [Lane]: collectives must be entered in the same order by every rank. A single first-in first-out queue served by
-/// a single thread gives that order by construction, lets gradients travel while the backward pass goes on, and keeps
-/// MPI at the thread level SERIALIZED. When a piece of work fails, the ranks' orders can no longer be trusted: the
-/// lane does no further work, and every later wait throws that first error.
+/// Note [Lane]: collectives must be entered in the same order by every rank. A single first-in first-out queue, whose
+/// work is done by one thread at a time, gives that order by construction and keeps MPI at the thread level SERIALIZED.
+/// The lane has a thread of its own, so that gradients travel while the backward pass goes on. Who waits for work that
+/// thread has not begun does it itself, with all that is queued: waking a thread and being woken by it costs more than
+/// the step of a small model. When a piece of work fails, the ranks' orders can no longer be trusted: the lane does no
+/// further work, and every later wait throws that first error.
 public final class CommunicationLane: Sendable {
     private struct Item {
+        let number: Int
         let request: CollectiveRequest
-        let ticket: Ticket
         let work: @Sendable (LaneContext) throws -> Void
     }
 
     private struct State {
         var queue: [Item] = []
+        /// The number of the last work that was queued.
+        var last = 0
         var failure: (any Error)?
+        /// The thread that does the work now.
+        var server: pthread_t?
+        var sleepers: [(number: Int, wake: DispatchSemaphore)] = []
         var isParked = false
         var isStopping = false
         var group: CollectiveRequest?
@@ -47,8 +39,17 @@ public final class CommunicationLane: Sendable {
 
     private let state = Mutex(State())
     private let waiting = Atomic(0)
+    /// The number of the last work that was done.
+    private let done = Atomic(0)
+    /// The number of the first work that failed, or was left undone.
+    private let failed = Atomic(Int.max)
     private let wake = DispatchSemaphore(value: 0)
     private let watchdog: Watchdog?
+    // Touched by the thread that is the server only; the mutex hands them on.
+    private nonisolated(unsafe) let context: LaneContext
+    private nonisolated(unsafe) var batch: [Item] = []
+
+    private let reducedBytes = Atomic(0)
 
     /// Starts the lane.
     ///
@@ -60,34 +61,45 @@ public final class CommunicationLane: Sendable {
     ///   - watchdog: is told when each piece of work begins and ends.
     public init(communicator: Communicator, hostname: String, watchdog: Watchdog? = nil) {
         self.watchdog = watchdog
-        let thread = SystemThread(for: "communication lane") { [self] in
-            serve(LaneContext(communicator: communicator, hostname: hostname))
-        }
+        context = LaneContext(communicator: communicator, hostname: hostname)
+        let thread = SystemThread(for: "communication lane") { [self] in serve() }
         state.withLock { $0.thread = thread }
     }
+
+    /// Whether there is no other rank.
+    var isAlone: Bool { context.communicator.size == 1 }
+
+    /// What the lane has done so far.
+    public var counts: CommunicationCounts {
+        CommunicationCounts(
+            collectives: done.load(ordering: .acquiring), bytesReduced: reducedBytes.load(ordering: .relaxed))
+    }
+
+    /// Notes that so many bytes of gradients were summed.
+    func noteReduction(of bytes: Int) { reducedBytes.add(bytes, ordering: .relaxed) }
 
     /// Queues work and returns at once.
     ///
     /// - Parameters:
     ///   - request: what the work is, for the watchdog; it is not compared with the other ranks.
-    ///   - work: runs on the lane's thread. Memory it points to must stay, untouched, until the ticket is done.
+    ///   - atOnce: whether to begin it now. Otherwise it waits for work behind it, or for who waits for its ticket.
+    ///   - work: runs on any thread, one piece at a time. Memory it points to must stay, untouched, until the ticket is
+    ///     done.
     public func submit(
-        _ request: CollectiveRequest, _ work: @escaping @Sendable (LaneContext) throws -> Void
+        _ request: CollectiveRequest, atOnce: Bool = true, _ work: @escaping @Sendable (LaneContext) throws -> Void
     ) -> Ticket {
-        let ticket = Ticket()
-        let mustWake: Bool? = state.withLock { state in
-            guard !state.isStopping else { return nil }
-            state.queue.append(Item(request: request, ticket: ticket, work: work))
+        let (number, mustWake): (Int?, Bool) = state.withLock { state in
+            guard !state.isStopping else { return (nil, false) }
+            state.last += 1
+            state.queue.append(Item(number: state.last, request: request, work: work))
             waiting.store(state.queue.count, ordering: .releasing)
-            defer { state.isParked = false }
-            return state.isParked
+            guard atOnce, state.isParked else { return (state.last, false) }
+            state.isParked = false
+            return (state.last, true)
         }
-        switch mustWake {
-        case nil: ticket.complete(LaneStopped(request: request))
-        case true?: wake.signal()
-        case false?: break
-        }
-        return ticket
+        guard let number else { return Ticket(refused: LaneStopped(request: request)) }
+        if mustWake { wake.signal() }
+        return Ticket(number, of: self)
     }
 
     /// Queues work, waits for it, and returns its result.
@@ -99,10 +111,9 @@ public final class CommunicationLane: Sendable {
     public func perform<Result>(
         _ request: CollectiveRequest, _ work: (LaneContext) throws -> Result
     ) throws -> Result {
-        if state.withLock({ $0.thread?.isCurrent ?? false }) { fatalError("the lane cannot wait for itself") }
-        return try withoutActuallyEscaping(work) { work in
+        try withoutActuallyEscaping(work) { work in
             let loan = Loan(work)
-            let ticket = submit(request) { try loan.run($0) }
+            let ticket = submit(request, atOnce: false) { try loan.run($0) }
             defer { loan.end() }
             try ticket.wait()
             return try loan.result()
@@ -153,21 +164,6 @@ public final class CommunicationLane: Sendable {
         return submit(request) { try $0.treeAllReduce.sum(buffer) }
     }
 
-    /// Queues the sum of gradients in shared memory over all ranks, in the fixed tree order.
-    ///
-    /// The caller leaves them alone until the ticket is done.
-    ///
-    /// - Parameters:
-    ///   - range: In elements from the start of the memory, the same on every rank.
-    ///   - type: `float32` or `float64`.
-    ///   - shared: The memory.
-    ///   - tag: What they are, for the watchdog.
-    func submitSum(of range: Range<Int>, _ type: DType, in shared: SharedGradients, tag: String) -> Ticket {
-        let request = CollectiveRequest(
-            .allReduce, tag, count: range.count, of: type == .float64 ? .float64 : .float32)
-        return submit(request) { try $0.windows.sum(range, of: type, in: shared) }
-    }
-
     /// Finishes the queued work and ends the thread.
     ///
     /// A second call does nothing.
@@ -181,65 +177,95 @@ public final class CommunicationLane: Sendable {
         thread?.join()
     }
 
-    private func serve(_ context: LaneContext) {
-        var batch: [Item] = []
+    func isDone(_ number: Int) -> Bool { done.load(ordering: .acquiring) >= number }
+
+    /// Waits for work, or does it.
+    func wait(for number: Int) throws {
+        if !isDone(number) {
+            context.pace.isAwaited.store(true, ordering: .relaxed)
+            defer { context.pace.isAwaited.store(false, ordering: .relaxed) }
+            workOff()
+            spin(until: { isDone(number) })
+            sleep(until: number)
+        }
+        if number >= failed.load(ordering: .acquiring), let failure = state.withLock({ $0.failure }) { throw failure }
+    }
+
+    private func sleep(until number: Int) {
+        guard !isDone(number) else { return }
+        let wake = DispatchSemaphore(value: 0)
+        let mustSleep = state.withLock { state in
+            if let server = state.server, pthread_equal(server, pthread_self()) != 0 {
+                fatalError("the lane cannot wait for itself")
+            }
+            guard !isDone(number) else { return false }
+            state.sleepers.append((number, wake))
+            return true
+        }
+        if mustSleep { wake.wait() }
+    }
+
+    /// What the lane's own thread does.
+    private func serve() {
         while true {
             spin(until: { waiting.load(ordering: .acquiring) > 0 })
-            let (failure, rest) = state.withLock { state -> ((any Error)?, Rest) in
-                swap(&state.queue, &batch)
-                waiting.store(0, ordering: .relaxed)
-                guard batch.isEmpty else { return (state.failure, .work) }
-                if state.isStopping { return (nil, .stop) }
+            workOff()
+            let rest: Rest = state.withLock { state in
+                // Another thread that is at work will do what came meanwhile, too.
+                guard state.queue.isEmpty || state.server != nil else { return .work }
+                if state.isStopping { return .stop }
                 state.isParked = true
-                return (nil, .sleep)
+                return .sleep
             }
             switch rest {
             case .stop: return
             case .sleep: wake.wait()
-            case .work: run(&batch, on: context, failure)
+            case .work: continue
             }
         }
     }
 
     private enum Rest { case work, sleep, stop }
 
-    private func run(_ batch: inout [Item], on context: LaneContext, _ earlier: (any Error)?) {
-        var failure = earlier
-        for item in batch {
-            if failure == nil {
-                watchdog?.began(item.request)
-                do { try item.work(context) } catch {
-                    failure = error
-                    state.withLock { $0.failure = error }
-                }
-                watchdog?.ended()
-            }
-            item.ticket.complete(failure)
+    /// Does all work that is queued, unless another thread is at it and will do it.
+    private func workOff() {
+        while takeBatch() {
+            for index in batch.indices { run(batch[index]) }
+            batch.removeAll(keepingCapacity: true)
         }
-        batch.removeAll(keepingCapacity: true)
     }
-}
 
-/// Work was given to a communication lane after its shutdown.
-public struct LaneStopped: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The work that came too late.
-    public let request: CollectiveRequest
+    private func takeBatch() -> Bool {
+        let own = pthread_self()
+        return state.withLock { state in
+            if let server = state.server, pthread_equal(server, own) == 0 || !batch.isEmpty { return false }
+            guard !state.queue.isEmpty else {
+                state.server = nil
+                return false
+            }
+            state.server = own
+            swap(&state.queue, &batch)
+            waiting.store(0, ordering: .relaxed)
+            return true
+        }
+    }
 
-    /// One sentence.
-    public var description: String { "\(request) came after the shutdown of the communication lane" }
-}
-
-/// A collective was asked for while gradients were on their way, where ranks are at different places.
-public struct CollectiveInGroup: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The collective that was refused.
-    public let request: CollectiveRequest
-    /// The work it came into.
-    public let group: CollectiveRequest
-
-    /// What was refused and where it may be done.
-    public var description: String {
-        "\(request) was asked for during \(group), while gradients travel: gather in the step or after the backward "
-            + "pass, not in onBeforeBackward or in it"
+    private func run(_ item: Item) {
+        if failed.load(ordering: .relaxed) == Int.max {
+            watchdog?.began(item.request)
+            do { try item.work(context) } catch {
+                state.withLock { $0.failure = error }
+                failed.store(item.number, ordering: .releasing)
+            }
+            watchdog?.ended()
+        }
+        done.store(item.number, ordering: .releasing)
+        let woken = state.withLock { state in
+            guard !state.sleepers.isEmpty else { return [DispatchSemaphore]() }
+            defer { state.sleepers.removeAll { $0.number <= item.number } }
+            return state.sleepers.filter { $0.number <= item.number }.map(\.wake)
+        }
+        for sleeper in woken { sleeper.signal() }
     }
 }
 

@@ -10,8 +10,11 @@ import Tensors
 /// and have nothing to send. So buckets are cut anew at the beginning of a step when parameters were frozen or
 /// unfrozen, and the control exchange makes sure that all ranks froze the same.
 ///
-/// One step: ``begin(payload:)`` queues the control exchange (sample counts and flags); gradients that become ready
-/// queue their buckets; ``finish()`` gives parameters that got no gradient a zero one, queues what is left, and waits.
+/// One step: ``begin(payload:dividing:)`` queues the control exchange (sample counts and flags); gradients that become
+/// ready queue their buckets; ``finish()`` gives parameters that got no gradient a zero one, queues what is left, and
+/// waits. On one node the exchange goes with the first bucket: its barrier is the one with which a sum in shared memory
+/// begins. So a model whose gradients fit the first bucket takes one collective a step. The last bucket is left to
+/// ``finish()``, which comes right after it, and on a single core so are all: nothing could be computed meanwhile.
 /// In between a parameter's gradient may come once only, for then its bucket may be on its way, and no agreed
 /// collective may be asked for (see ``CommunicationLane/beginGroup(_:)``).
 public final class GradientReducer {
@@ -24,7 +27,7 @@ public final class GradientReducer {
         let arena: ParameterArena
         let range: Range<Int>
         let parameters: [Parameter]
-        let tag: String
+        let request: CollectiveRequest
     }
 
     private let lane: CommunicationLane
@@ -44,7 +47,7 @@ public final class GradientReducer {
     private var exchange: ControlExchange?
     private var misuse: GradientMisuse?
 
-    /// How many steps have been reduced, and how many bytes of gradients travelled per rank.
+    /// How many steps and buckets have been reduced, and how many bytes of gradients of this rank.
     public private(set) var counts = (steps: 0, buckets: 0, bytes: 0)
 
     /// A reducer for the parameters of some arenas; from now on it is told when a gradient is ready.
@@ -99,7 +102,9 @@ public final class GradientReducer {
                     buckets.append(
                         Bucket(
                             arena: arena, range: start..<end, parameters: inBucket,
-                            tag: "gradient bucket \(buckets.count)"))
+                            request: CollectiveRequest(
+                                .allReduce, "gradient bucket \(buckets.count)", count: end - start,
+                                of: arena.gradientDType == .float64 ? .float64 : .float32)))
                     end = start
                     inBucket = []
                 }
@@ -133,23 +138,23 @@ public final class GradientReducer {
 
     /// Begins the reduction of a step, before the backward pass whose gradients complete it.
     ///
-    /// - Parameter payload: Numbers for every rank to know, such as this rank's sample count.
-    public func begin(payload: ControlPayload) {
+    /// - Parameters:
+    ///   - payload: Numbers for every rank to know; the first is the samples behind this rank's gradients.
+    ///   - dividing: Whether the sums are divided by the samples of all ranks, if there are any; the same on every rank.
+    public func begin(payload: ControlPayload, dividing: Bool = false) {
         if isFreezingStale { cutBuckets() }
         pending = buckets.map(\.parameters.count)
         for place in isReady.indices { isReady[place] = false }
         nextBucket = 0
         misuse = nil
-        let exchange = ControlExchange()
+        let exchange = ControlExchange(request, payload, dividing: dividing)
         self.exchange = exchange
-        let request = request
         lane.beginGroup(request)
-        tickets = [
-            lane.submit(request) { lane in
-                exchange.payloads = try lane.agreement.agree(on: request, payload: payload)
-            }
-        ]
+        if !exchangesWithBucket { tickets.append(lane.submit(request) { try exchange.run($0) }) }
     }
+
+    /// Whether the control exchange goes with the first bucket.
+    private var exchangesWithBucket: Bool { !buckets.isEmpty && shared?.isOrderedByAgreement ?? lane.isAlone }
 
     private func markReady(_ parameter: Parameter) {
         guard exchange != nil, misuse == nil else { return }
@@ -168,39 +173,49 @@ public final class GradientReducer {
 
     private func launchFullBuckets() {
         while nextBucket < buckets.count, pending[nextBucket] == 0 {
-            launch(buckets[nextBucket])
+            launch(nextBucket)
             nextBucket += 1
         }
     }
 
-    private func launch(_ bucket: Bucket) {
+    private func launch(_ index: Int) {
+        guard let exchange else { return }
+        let bucket = buckets[index]
         let type = bucket.arena.gradientDType
         let start = bucket.arena.gradientPointer + bucket.range.lowerBound * type.byteCount
         let count = bucket.range.count
         counts.buckets += 1
         counts.bytes += count * type.byteCount
+        lane.noteReduction(of: count * type.byteCount)
+        let isFirst = index == 0 && exchangesWithBucket
+        let isLast = index == buckets.count - 1
+        // The address goes to the lane; the reducer leaves the memory alone until the ticket is done.
+        nonisolated(unsafe) let memory = start
+        let work: @Sendable (LaneContext) throws -> Void
         if let shared, let origin = shared.buffer.baseAddress {
             let first = (start - origin) / type.byteCount
-            tickets.append(
-                lane.submitSum(of: first..<(first + count), type, in: shared, tag: bucket.tag))
-        } else if type == .float64 {
-            let numbers = start.assumingMemoryBound(to: Double.self)
-            tickets.append(
-                lane.submitSum(of: UnsafeMutableBufferPointer(start: numbers, count: count), tag: bucket.tag))
+            work = { lane in
+                if isFirst { try exchange.run(lane) }
+                try lane.windows.sum(
+                    first..<(first + count), of: type, in: shared, times: exchange.factor, haveMet: isFirst)
+            }
         } else {
-            let numbers = start.assumingMemoryBound(to: Float.self)
-            tickets.append(
-                lane.submitSum(of: UnsafeMutableBufferPointer(start: numbers, count: count), tag: bucket.tag))
+            work = { lane in
+                if isFirst { try exchange.run(lane) }
+                try lane.sum(memory, count: count, of: type, times: exchange.factor)
+            }
         }
+        let request = isFirst ? request : bucket.request
+        tickets.append(lane.submit(request, atOnce: !isLast && (hasSeveralCores || !exchangesWithBucket), work))
     }
 
-    /// Completes the step: afterwards every gradient is the sum over all ranks.
+    /// Completes the step: afterwards every gradient is the sum over all ranks, divided if so asked.
     ///
     /// - Returns: Every rank's payload, by rank.
     /// - Throws: ``GradientMisuse`` when this rank's backward pass went wrong, which must end the job since the other
     ///   ranks may wait; or what the lane throws: `CollectiveMismatch` on every rank when they do not all end a step.
     public func finish() throws -> [ControlPayload] {
-        guard let exchange else { fatalError("finish() without begin(payload:)") }
+        guard let exchange else { fatalError("finish() without begin(payload:dividing:)") }
         lane.endGroup()
         if let misuse {
             self.exchange = nil
@@ -208,11 +223,12 @@ public final class GradientReducer {
         }
         for index in nextBucket..<buckets.count {
             for parameter in buckets[index].parameters { parameter.materializeGradient() }
-            launch(buckets[index])
+            launch(index)
         }
         nextBucket = buckets.count
         self.exchange = nil
-        for ticket in tickets { try ticket.wait() }
+        // One after another is done, and the first error is that of all behind it.
+        if let last = tickets.last { try last.wait() }
         tickets.removeAll(keepingCapacity: true)
         counts.steps += 1
         return exchange.payloads
@@ -238,9 +254,26 @@ public enum GradientMisuse: Error, Sendable, Equatable, CustomStringConvertible 
     }
 }
 
-/// What the control exchange of a step brought.
+/// The control exchange of a step, and what it brought.
 ///
 /// Unchecked, by this rule: the lane writes it before the ticket is done, the training thread reads it after.
 private final class ControlExchange: @unchecked Sendable {
-    var payloads: [ControlPayload] = []
+    private let request: CollectiveRequest
+    private let payload: ControlPayload
+    private let divides: Bool
+    private(set) var payloads: [ControlPayload] = []
+    /// What sums of gradients are multiplied by.
+    private(set) var factor = 1.0
+
+    init(_ request: CollectiveRequest, _ payload: ControlPayload, dividing: Bool) {
+        self.request = request
+        self.payload = payload
+        divides = dividing
+    }
+
+    func run(_ lane: LaneContext) throws {
+        payloads = try lane.agreement.agree(on: request, payload: payload)
+        let samples = payloads.reduce(0) { $0 + $1[0] }
+        if divides, samples > 0 { factor = 1 / samples }
+    }
 }

@@ -1,11 +1,5 @@
 import MPI
-import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import Tensors
 
 /// The all-reduce of gradients in memory that the ranks of a node share, and across nodes by slices.
 ///
@@ -16,8 +10,7 @@ import Synchronization
 /// bits are those of `TreeAllReduce` over all ranks, because the ranks of a node form a subtree: their number is
 /// a power of two, equal on all nodes, and they are neighbours in the world.
 ///
-/// It belongs to one thread and in steady state allocates nothing. A rank that waits for a flag watches it for a moment
-/// and then gives its core away between looks, and soon sleeps between them; when another rank fails, `MPI_Abort` ends the waiting one too.
+/// It belongs to one thread at a time and in steady state allocates nothing.
 public final class NodeAllReduce {
     private let rank: Int
     private let memory: SharedMemory
@@ -25,16 +18,7 @@ public final class NodeAllReduce {
     private let buffers: [UnsafeMutableRawBufferPointer]
     private let addresses: UnsafeMutablePointer<UnsafeRawPointer>
     private let acrossNodes: TreeAllReduce?
-    private var round: UInt64 = 0
-
-    /// The first bytes of each part hold its rank's flag, alone on its cache lines.
-    private static let header = 128
-
-    /// How often a waiting rank gives its core away before it sleeps: yielding takes the core from a thread that computes
-    /// every other time, and a long wait is for a rank that is still in its backward pass.
-    private static let mostYields = 100
-    /// Microseconds of such a sleep.
-    private static let nap: UInt32 = 50
+    private let barrier: FlagBarrier
 
     /// The bytes of each buffer added at once: small enough that the sum is still in cache when it is copied to the others.
     private static let blockBytes = 16 << 10
@@ -50,11 +34,18 @@ public final class NodeAllReduce {
     /// - Returns: `nil`, on every rank, when the ranks of the nodes are no subtrees; `TreeAllReduce` serves then.
     /// - Throws: `MPIError` when MPI fails.
     public convenience init?(world: Communicator, node: Communicator, bytes: Int) throws(MPIError) {
+        try self.init(world: world, node: node, bytes: bytes, pace: Pace())
+    }
+
+    convenience init?(world: Communicator, node: Communicator, bytes: Int, pace: Pace) throws(MPIError) {
         let places = try world.allGather([Int64(node.rank), Int64(node.size)])
         guard Self.nodesAreSubtrees(places.map { (rank: Int($0[0]), size: Int($0[1])) }) else { return nil }
         let counterparts = node.size == world.size ? nil : try world.split(color: node.rank)
-        try self.init(node: node, counterparts: counterparts, bytes: bytes)
+        try self.init(node: node, counterparts: counterparts, bytes: bytes, pace: pace)
     }
+
+    /// Whether all ranks are on one node.
+    var isOneNode: Bool { acrossNodes == nil }
 
     /// Whether summing inside nodes first follows the tree of all ranks, given each rank's local number and node size.
     static func nodesAreSubtrees(_ places: [(rank: Int, size: Int)]) -> Bool {
@@ -64,13 +55,16 @@ public final class NodeAllReduce {
             && places.enumerated().allSatisfy { $0.element.size == size && $0.element.rank == $0.offset % size }
     }
 
-    private init(node: Communicator, counterparts: Communicator?, bytes: Int) throws(MPIError) {
-        let memory = try SharedMemory(node: node, bytesPerRank: Self.header + bytes)
+    private init(node: Communicator, counterparts: Communicator?, bytes: Int, pace: Pace) throws(MPIError) {
+        let memory = try SharedMemory(node: node, bytesPerRank: FlagBarrier.bytes + bytes)
         self.memory = memory
+        barrier = FlagBarrier(memory, node: node, pace: pace)
         rank = node.rank
         acrossNodes = counterparts.map { TreeAllReduce(communicator: $0) }
         tree = TreeSum(sources: node.size)
-        buffers = (0..<node.size).map { UnsafeMutableRawBufferPointer(rebasing: memory.part(of: $0)[Self.header...]) }
+        buffers = (0..<node.size).map {
+            UnsafeMutableRawBufferPointer(rebasing: memory.part(of: $0)[FlagBarrier.bytes...])
+        }
         addresses = .allocate(capacity: node.size)
         for peer in 0..<node.size {
             if let start = memory.part(of: peer).baseAddress {
@@ -95,42 +89,42 @@ public final class NodeAllReduce {
 
     /// Replaces 32-bit floats of the buffer by their sums over all ranks.
     ///
-    /// Collective; the same range on every rank.
+    /// Collective; the same arguments on every rank.
     ///
-    /// - Parameter range: in elements from the start of the buffer.
+    /// - Parameters:
+    ///   - range: In elements from the start of the buffer.
+    ///   - factor: What the sums are multiplied by.
     /// - Throws: `MPIError` when MPI fails, which only happens with several nodes.
-    public func sumFloats(_ range: Range<Int>) throws(MPIError) {
-        guard let slice = begin(Float.self, range) else { return }
-        if let acrossNodes {
-            inBlocks(slice) { addUp($0) }
-            try acrossNodes.sum(own(slice))
-            inBlocks(slice) { handOut($0) }
-        } else {
-            inBlocks(slice) {
-                addUp($0); handOut($0)
-            }
-        }
-        meet()
+    public func sumFloats(_ range: Range<Int>, times factor: Double = 1) throws(MPIError) {
+        try sum(range, of: Float.self, times: factor)
     }
 
-    /// Replaces 64-bit floats of the buffer by their sums over all ranks.
+    /// Replaces 64-bit floats of the buffer by their sums over all ranks; otherwise as ``sumFloats(_:times:)``.
     ///
-    /// Collective; the same range on every rank.
-    ///
-    /// - Parameter range: in elements from the start of the buffer.
     /// - Throws: `MPIError` when MPI fails, which only happens with several nodes.
-    public func sumDoubles(_ range: Range<Int>) throws(MPIError) {
-        guard let slice = begin(Double.self, range) else { return }
+    public func sumDoubles(_ range: Range<Int>, times factor: Double = 1) throws(MPIError) {
+        try sum(range, of: Double.self, times: factor)
+    }
+
+    /// The sum of elements of one type; `haveMet` when all ranks are known to have written theirs.
+    func sum<Element: TreeSummable>(
+        _ range: Range<Int>, of type: Element.Type, times factor: Double, haveMet: Bool = false
+    ) throws(MPIError) {
+        let slice = slice(of: range, Element.self)
+        guard buffers.count > 1 || acrossNodes != nil else { return own(slice).scale(by: factor) }
+        if !haveMet { barrier.meet() }
         if let acrossNodes {
             inBlocks(slice) { addUp($0) }
-            try acrossNodes.sum(own(slice))
+            try acrossNodes.sum(all: own(slice), times: factor)
             inBlocks(slice) { handOut($0) }
         } else {
             inBlocks(slice) {
-                addUp($0); handOut($0)
+                addUp($0)
+                own($0).scale(by: factor)
+                handOut($0)
             }
         }
-        meet()
+        barrier.meet()
     }
 
     /// Elements of every buffer, by place.
@@ -139,14 +133,12 @@ public final class NodeAllReduce {
         var count: Int
     }
 
-    /// Waits until all gradients are there and says which slice is this rank's; `nil` when there is nobody to sum with.
-    private func begin<Element>(_ element: Element.Type, _ range: Range<Int>) -> Slice<Element>? {
+    /// Which slice of a range this rank sums.
+    private func slice<Element: TreeSummable>(of range: Range<Int>, _ element: Element.Type) -> Slice<Element> {
         let stride = MemoryLayout<Element>.stride
         guard range.lowerBound >= 0, range.upperBound * stride <= buffer.count else {
             fatalError("a sum over elements \(range) of a buffer of \(buffer.count / stride)")
         }
-        guard buffers.count > 1 || acrossNodes != nil else { return nil }
-        meet()
         // Slices are whole cache lines of the memory, so that no two ranks write the same line.
         let lines = (range.lowerBound * stride) / 64..<(range.upperBound * stride + 63) / 64
         let width = (lines.count + buffers.count - 1) / buffers.count
@@ -190,27 +182,5 @@ public final class NodeAllReduce {
     private func own<Element>(_ slice: Slice<Element>) -> UnsafeMutableBufferPointer<Element> {
         let start = buffers[rank].baseAddress?.assumingMemoryBound(to: Element.self)
         return UnsafeMutableBufferPointer(start: start.map { $0 + slice.first }, count: slice.count)
-    }
-
-    /// The flag barrier: raises this rank's flag to the next round and waits until all have.
-    ///
-    /// Flags only grow, so a rank that is already a round ahead has passed this one.
-    private func meet() {
-        round += 1
-        flag(of: rank).pointee.store(round, ordering: .releasing)
-        for peer in buffers.indices where peer != rank {
-            let other = flag(of: peer)
-            spin(until: { other.pointee.load(ordering: .acquiring) >= round })
-            var yields = 0
-            while other.pointee.load(ordering: .acquiring) < round {
-                if yields < Self.mostYields { sched_yield() } else { usleep(Self.nap) }
-                yields += 1
-            }
-        }
-    }
-
-    private func flag(of peer: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
-        guard let start = memory.part(of: peer).baseAddress else { fatalError("shared memory without an address") }
-        return start.assumingMemoryBound(to: Atomic<UInt64>.self)
     }
 }

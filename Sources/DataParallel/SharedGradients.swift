@@ -1,12 +1,6 @@
 import MPI
 import Tensors
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// Memory for gradients that the ranks of a node see, so that they add it up without sending it.
 ///
 /// Note [Life of a window]: a window is allocated and given back by all ranks together, on the lane, but the last
@@ -17,10 +11,13 @@ public final class SharedGradients: Sendable {
     package nonisolated(unsafe) let buffer: UnsafeMutableRawBufferPointer
     /// Which window of the lane it is, the same on every rank.
     fileprivate let number: Int
+    /// Whether an agreement of the lane is a barrier after which all ranks see what all wrote here.
+    let isOrderedByAgreement: Bool
 
-    fileprivate init(buffer: UnsafeMutableRawBufferPointer, number: Int) {
+    fileprivate init(buffer: UnsafeMutableRawBufferPointer, number: Int, isOrderedByAgreement: Bool) {
         self.buffer = buffer
         self.number = number
+        self.isOrderedByAgreement = isOrderedByAgreement
     }
 
     /// Allocates memory of so many bytes on every rank.
@@ -32,7 +29,7 @@ public final class SharedGradients: Sendable {
     /// - Throws: `MPIError` when MPI fails.
     public static func allocate(bytes: Int, on lane: CommunicationLane) throws -> SharedGradients? {
         let request = CollectiveRequest(.allGather, "memory for gradients", count: bytes, of: .bytes)
-        return try lane.performAgreed(request) { lane, _ in try lane.windows.allocate(bytes, for: lane.communicator) }
+        return try lane.performAgreed(request) { lane, _ in try lane.windows.allocate(bytes, on: lane) }
     }
 
     /// How many pieces of memory the lane holds.
@@ -41,37 +38,42 @@ public final class SharedGradients: Sendable {
     }
 }
 
-/// The windows of a lane, used by its thread only.
+/// The windows of a lane, used by its work only.
 final class GradientWindows {
     private struct Window {
         let memory: NodeAllReduce
         weak var user: SharedGradients?
     }
 
-    private var node: Communicator?
     private var windows: [Int: Window] = [:]
     private var count = 0
 
     fileprivate var number: Int { windows.count }
 
-    fileprivate func allocate(_ bytes: Int, for world: Communicator) throws -> SharedGradients? {
+    fileprivate func allocate(_ bytes: Int, on lane: LaneContext) throws -> SharedGradients? {
+        let world = lane.communicator
         try freeUnused(world)
-        let node = try node ?? world.splitShared()
-        self.node = node
-        let fits = Self.isRoom(for: node.size * (bytes + 8192))
-        guard try world.allGather([fits ? 1 : 0] as [Int64]).allSatisfy({ $0 == [1] }),
-            let memory = try NodeAllReduce(world: world, node: node, bytes: bytes)
+        guard let node = lane.agreement.node, try world.allHaveRoom(for: node.size * (bytes + 8192)),
+            let memory = try NodeAllReduce(world: world, node: node, bytes: bytes, pace: lane.pace)
         else { return nil }
         count += 1
-        let made = SharedGradients(buffer: memory.buffer, number: count)
+        let made = SharedGradients(
+            buffer: memory.buffer, number: count,
+            isOrderedByAgreement: memory.isOneNode && (lane.agreement.isThroughMemory || world.size == 1))
         windows[count] = Window(memory: memory, user: made)
         return made
     }
 
-    /// Replaces part of the memory, in elements from its start, by the sums over all ranks.
-    func sum(_ range: Range<Int>, of type: DType, in shared: SharedGradients) throws {
+    /// Replaces part of the memory, in elements from its start, by the sums over all ranks, times a factor.
+    func sum(
+        _ range: Range<Int>, of type: DType, in shared: SharedGradients, times factor: Double, haveMet: Bool
+    ) throws {
         guard let memory = windows[shared.number]?.memory else { fatalError("gradients in no window") }
-        if type == .float64 { try memory.sumDoubles(range) } else { try memory.sumFloats(range) }
+        if type == .float64 {
+            try memory.sum(range, of: Double.self, times: factor, haveMet: haveMet)
+        } else {
+            try memory.sum(range, of: Float.self, times: factor, haveMet: haveMet)
+        }
     }
 
     private func freeUnused(_ world: Communicator) throws {
@@ -80,14 +82,5 @@ final class GradientWindows {
         for number in unused where everywhere.allSatisfy({ $0.contains(number) }) {
             try windows.removeValue(forKey: Int(number))?.memory.free()
         }
-    }
-
-    /// Whether the file system that shared memory comes from has room, and some to spare.
-    ///
-    /// Containers often have 64 MiB of it. MPI would not always say so: a process may die at its first use.
-    private static func isRoom(for bytes: Int) -> Bool {
-        var system = statvfs()
-        guard statvfs("/dev/shm", &system) == 0 else { return true }
-        return Int(system.f_bavail) * Int(system.f_frsize) > bytes + bytes / 4 + (4 << 20)
     }
 }

@@ -1,3 +1,5 @@
+import Tensors
+
 /// The sum of several buffers in one fixed binary tree.
 ///
 /// Note [Tree order]: with sources numbered 0..<n, adjacent partial sums combine at distances 1, 2, 4, …: at distance
@@ -10,7 +12,7 @@
 /// in two stages, V / W shards inside each of W ranks and then the ranks, with the same bits as in one, exactly when
 /// V / W is a power of two (or W is 1). With V / W = 3 no order serves both W and V ranks.
 ///
-/// It belongs to one thread and keeps its scratch memory, so a sum allocates nothing.
+/// It belongs to one thread at a time and keeps its scratch memory, so a sum allocates nothing.
 public final class TreeSum {
     private let partials: UnsafeMutableRawBufferPointer
     private let blockBytes: Int
@@ -84,15 +86,27 @@ public final class TreeSum {
 
 /// A number the tree can sum: `Float` or `Double`.
 protocol TreeSummable: BitwiseCopyable {
+    static var dtype: DType { get }
+
     /// `result = left + right`; `result` may be either operand.
     static func add(
         _ left: UnsafePointer<Self>, _ right: UnsafePointer<Self>, into result: UnsafeMutablePointer<Self>, count: Int)
+}
+
+extension UnsafeMutableBufferPointer where Element: TreeSummable {
+    /// Multiplies all elements by a factor, with the bits of every other way to scale a gradient.
+    func scale(by factor: Double) {
+        guard factor != 1, let baseAddress else { return }
+        ParameterArena.scale(baseAddress, count: count, Element.dtype, by: factor)
+    }
 }
 
 // Explicit vectors, because a plain loop falls back to single elements when the result is an operand; concrete types,
 // because a generic vector is not specialised reliably.
 
 extension Float: TreeSummable {
+    static var dtype: DType { .float32 }
+
     static func add(
         _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>, into result: UnsafeMutablePointer<Float>,
         count: Int
@@ -113,6 +127,8 @@ extension Float: TreeSummable {
 }
 
 extension Double: TreeSummable {
+    static var dtype: DType { .float64 }
+
     static func add(
         _ left: UnsafePointer<Double>, _ right: UnsafePointer<Double>, into result: UnsafeMutablePointer<Double>,
         count: Int

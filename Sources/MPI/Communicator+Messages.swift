@@ -73,29 +73,32 @@ extension Communicator {
         _ outgoing: UnsafeRawBufferPointer, _ sending: RankLayout, into incoming: UnsafeMutableRawBufferPointer,
         _ receiving: RankLayout
     ) throws(MPIError) {
-        try require(
-            sending.counts.count == size && receiving.counts.count == size, "a layout for another number of ranks",
-            in: #function, place)
-        try require(
-            outgoing.count >= sending.extent && incoming.count >= receiving.extent,
-            "buffers of \(outgoing.count) and \(incoming.count) bytes for \(sending.extent) and \(receiving.extent)",
-            in: #function, place)
+        try check(outgoing.count, sending, incoming.count, receiving, #function)
         // Plain messages rather than MPI_Alltoallv: offsets need not fit 32 bits, and whether a pair's message is cut
         // into pieces is known to both of its ends without asking the others.
+        try exchange(pieces: pieces(of: sending, receiving), tag: .allToAll) {
+            $0.exchangeAll(outgoing, sending, into: incoming, receiving)
+        }
+    }
+
+    /// The number of MPI calls an exchange of all with all takes.
+    func pieces(of sending: RankLayout, _ receiving: RankLayout) -> Int {
         var count = 0
         for peer in 0..<size { count += pieces(of: sending.counts[peer]) + pieces(of: receiving.counts[peer]) }
-        try exchange(pieces: count, tag: .allToAll) { messages in
-            for distance in 0..<size {
-                let peer = (rank + size - distance) % size
-                let part = receiving.offsets[peer]..<(receiving.offsets[peer] + receiving.counts[peer])
-                messages.receive(UnsafeMutableRawBufferPointer(rebasing: incoming[part]), from: peer)
-            }
-            for distance in 0..<size {
-                let peer = (rank + distance) % size
-                let part = sending.offsets[peer]..<(sending.offsets[peer] + sending.counts[peer])
-                messages.send(UnsafeRawBufferPointer(rebasing: outgoing[part]), to: peer)
-            }
-        }
+        return count
+    }
+
+    /// Whether layouts are for these ranks and buffers.
+    func check(
+        _ outgoing: Int, _ sending: RankLayout, _ incoming: Int, _ receiving: RankLayout, _ function: StaticString
+    ) throws(MPIError) {
+        try require(
+            sending.counts.count == size && receiving.counts.count == size, "a layout for another number of ranks",
+            in: function, place)
+        try require(
+            outgoing >= sending.extent && incoming >= receiving.extent,
+            "buffers of \(outgoing) and \(incoming) bytes for \(sending.extent) and \(receiving.extent)",
+            in: function, place)
     }
 
     private func check(_ peer: Int, _ tag: Int, _ function: StaticString) throws(MPIError) -> Int32 {

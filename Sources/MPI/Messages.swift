@@ -10,8 +10,7 @@ enum ReservedTag: Int32 {
 
 /// Messages under way: sends and receives posted together, in pieces no longer than MPI's counts, then awaited together.
 ///
-/// It lives only inside `Communicator.exchange`, which owns the room for the requests. The first failing call is
-/// remembered and silences the later ones.
+/// Whoever makes it owns the room for the requests. The first failing call is remembered and silences the later ones.
 struct Messages {
     let communicator: Communicator
     let tag: Int32
@@ -52,6 +51,26 @@ struct Messages {
                 bytes.baseAddress.map { $0 + offset }, count, cmpi_byte(), Int32(peer), tag, communicator.handle.comm,
                 &requests[posted].request)
             posted += 1
+        }
+    }
+}
+
+extension Messages {
+    /// Posts what ``Communicator/allToAllVariable(_:_:into:_:)`` exchanges, receives first.
+    mutating func exchangeAll(
+        _ outgoing: UnsafeRawBufferPointer, _ sending: RankLayout, into incoming: UnsafeMutableRawBufferPointer,
+        _ receiving: RankLayout
+    ) {
+        let (rank, size) = (communicator.rank, communicator.size)
+        for distance in 0..<size {
+            let peer = (rank + size - distance) % size
+            let part = receiving.offsets[peer]..<(receiving.offsets[peer] + receiving.counts[peer])
+            receive(UnsafeMutableRawBufferPointer(rebasing: incoming[part]), from: peer)
+        }
+        for distance in 0..<size {
+            let peer = (rank + distance) % size
+            let part = sending.offsets[peer]..<(sending.offsets[peer] + sending.counts[peer])
+            send(UnsafeRawBufferPointer(rebasing: outgoing[part]), to: peer)
         }
     }
 }

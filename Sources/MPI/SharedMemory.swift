@@ -1,5 +1,11 @@
 import CMPI
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// Memory that every rank of a node reads and writes directly, one part for each rank.
 ///
 /// MPI allocates it (`MPI_Win_allocate_shared`) and lets all ranks load and store; it orders nothing between them. Who
@@ -19,7 +25,10 @@ public final class SharedMemory: Sendable {
     /// - Throws: `MPIError` when MPI fails, for example because the system has no shared memory left.
     public init(node: Communicator, bytesPerRank bytes: Int) throws(MPIError) {
         let place = "\(node.place), \(bytes) bytes for each rank"
-        let rounded = max(1, (bytes + 4095) / 4096) * 4096
+        // Open MPI begins its parts 264 bytes into a page. Mappings begin on pages in every process, so all processes
+        // skip as much.
+        let page = 4096
+        let rounded = ((bytes + page - 1) / page + 1) * page
         var window = CMPIWindow()
         try checked(cmpi_allocate_shared(rounded, node.handle, &window), "MPI_Win_allocate_shared", place)
         var parts: [UnsafeMutableRawBufferPointer] = []
@@ -28,14 +37,26 @@ public final class SharedMemory: Sendable {
             try checked(
                 cmpi_shared_part(window, Int32(rank), &size, &start), "MPI_Win_shared_query", "\(place), rank \(rank)")
             try require(
-                start != nil && size >= bytes, "rank \(rank) shares \(size) bytes", in: "MPI_Win_shared_query", place)
-            parts.append(UnsafeMutableRawBufferPointer(start: start, count: bytes))
+                start != nil && size >= rounded, "rank \(rank) shares \(size) bytes", in: "MPI_Win_shared_query", place)
+            parts.append(UnsafeMutableRawBufferPointer(start: start?.alignedUp(toMultipleOf: page), count: bytes))
         }
         parts[node.rank].initializeMemory(as: UInt8.self, repeating: 0)
         self.window = window
         self.parts = parts
         // Nobody sees a part before its owner has zeroed it.
         try node.barrier()
+    }
+
+    /// The number of parts, one for each rank of the node.
+    public var count: Int { parts.count }
+
+    /// Whether the file system that shared memory comes from has room for so many more bytes, and some to spare.
+    ///
+    /// MPI would not always say so: a process may die at its first use of memory that is not there.
+    public static func isRoom(for bytes: Int) -> Bool {
+        var system = statvfs()
+        guard statvfs("/dev/shm", &system) == 0 else { return true }
+        return Int(system.f_bavail) * Int(system.f_frsize) > bytes + bytes / 4 + (4 << 20)
     }
 
     /// The part of a rank of the node, as this process sees it; valid until `free()`.

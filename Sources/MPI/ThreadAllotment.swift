@@ -6,7 +6,8 @@ import CMPI
     import Musl
 #endif
 
-/// How many threads a process may use: the cores it may run on, shared fairly with the ranks that may run there too.
+/// How many threads a process may use: the cores it may run on, shared fairly with the ranks that may run there too, and
+/// no more than its control group gives processor time for.
 public struct ThreadAllotment: Sendable, Equatable {
     /// The number of threads for this process, at least 1.
     public let threads: Int
@@ -21,7 +22,7 @@ public struct ThreadAllotment: Sendable, Equatable {
     /// The allotment of a process on its own: every core of its affinity mask.
     public static var single: ThreadAllotment {
         let own = affinityMask()
-        return divide(mask: own, among: [own])
+        return divide(mask: own, among: [own], quota: CPUQuota.cores())
     }
 
     /// The allotment of this rank: masks are exchanged within the node.
@@ -31,7 +32,7 @@ public struct ThreadAllotment: Sendable, Equatable {
     /// - Throws: `MPIError` when MPI fails.
     public init(node: Communicator) throws(MPIError) {
         let own = Self.affinityMask()
-        self = Self.divide(mask: own, among: try node.allGather(own))
+        self = Self.divide(mask: own, among: try node.allGather(own), quota: CPUQuota.cores())
     }
 
     init(threads: Int, cores: Int, sharers: Int) {
@@ -40,16 +41,18 @@ public struct ThreadAllotment: Sendable, Equatable {
         self.sharers = sharers
     }
 
-    /// The division itself: cores in `mask` by the number of `masks` that overlap it, at least 1.
+    /// The division itself: cores in `mask` by the number of `masks` that overlap it, at least 1 thread.
     ///
     /// - Parameters:
     ///   - mask: 64 cores to a word, the lowest bit first.
     ///   - masks: the masks of all ranks of the node, with this rank's own. Lengths may differ.
-    public static func divide(mask: [UInt64], among masks: [[UInt64]]) -> ThreadAllotment {
+    ///   - quota: the processor time that all ranks of the node may take together, in cores; nil for no limit.
+    public static func divide(mask: [UInt64], among masks: [[UInt64]], quota: Double? = nil) -> ThreadAllotment {
         let cores = mask.reduce(0) { $0 + $1.nonzeroBitCount }
         let sharers = masks.count { other in zip(mask, other).contains { $0 & $1 != 0 } }
+        let share = quota.map { Int($0 / Double(max(1, masks.count))) } ?? .max
         return ThreadAllotment(
-            threads: max(1, cores / max(1, sharers)), cores: max(1, cores), sharers: max(1, sharers))
+            threads: max(1, min(cores / max(1, sharers), share)), cores: max(1, cores), sharers: max(1, sharers))
     }
 
     /// The cores the calling thread may run on, 64 to a word, the lowest bit first.

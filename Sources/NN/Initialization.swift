@@ -18,15 +18,14 @@ public enum Initializer: Sendable {
 
     /// Draws a tensor.
     public func callAsFunction(_ shape: Shape, dtype: DType = .standard) -> Tensor {
-        let count = shape.elementCount
         switch self {
         case .constant(let value): return Tensor(filling: value, shape: shape, dtype: dtype)
         case .uniform(let bound):
-            let numbers = RandomContext.current.draw(.initialization) { $0.uniforms(count) }
-            return Tensor(numbers.map { (2 * $0 - 1) * bound }, shape: shape).converted(to: dtype)
+            return RandomContext.current.draw(.initialization) { $0.uniforms(shape, bound: bound, dtype: dtype) }
         case .normal(let deviation):
-            let numbers = RandomContext.current.draw(.initialization) { $0.normals(count) }
-            return Tensor(numbers.map { $0 * deviation }, shape: shape).converted(to: dtype)
+            return RandomContext.current.draw(.initialization) {
+                $0.normals(shape, deviation: deviation, dtype: dtype)
+            }
         case .kaimingUniform(let inputs, let slope):
             let bound = (6 / ((1 + slope * slope) * Double(max(inputs, 1)))).squareRoot()
             return Initializer.uniform(bound: bound)(shape, dtype: dtype)

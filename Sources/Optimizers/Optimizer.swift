@@ -11,6 +11,8 @@ open class Optimizer {
     public private(set) var groups: [ParameterGroup]
     private var updates: [Update] = []
     private var signature: [Bool] = []
+    /// The generation of arenas in which the plan was last found right.
+    private var generation = -1
 
     /// Steps taken and state kept for one run of neighbouring parameters.
     private struct Update {
@@ -72,7 +74,8 @@ open class Optimizer {
 
     /// Plans which parameters are updated together; again when some were frozen or thawed, or moved in memory.
     private func prepareUpdates() {
-        if isSignatureCurrent, isPlanCurrent { return }
+        defer { generation = ParameterArena.generation }
+        if isSignatureCurrent, generation == ParameterArena.generation || isPlanCurrent { return }
         signature = groups.flatMap { $0.parameters.map { $0.requiresGradient } }
         updates = plan(parameterStates())
     }
@@ -99,11 +102,7 @@ open class Optimizer {
             while index < updates.count, updates[index].group === group {
                 let run = updates[index].run
                 planned += run.parameters.count
-                // One parameter by itself cannot be wrong.
-                if run.parameters.count > 1 {
-                    let now = ParameterRun.runs(of: run.parameters)
-                    guard now.count == 1, now[0].offsets == run.offsets else { return false }
-                }
+                guard run.isCurrent else { return false }
                 index += 1
             }
             guard planned == group.parameters.count(where: { $0.requiresGradient }) else { return false }
@@ -230,6 +229,7 @@ open class Optimizer {
                 parameter: parts.dropLast().joined(separator: "/"),
                 problem: "there is a saved '\(parts.last ?? "")', which this \(Self.self) has no use for")
         }
+        generation = -1
         signature = groups.flatMap { $0.parameters.map(\.requiresGradient) }
         updates = plan(states)
     }

@@ -5,26 +5,49 @@ public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArr
     /// The largest number of dimensions a tensor can have.
     public static let maximumRank = 8
 
-    private var extents: InlineArray<8, Int>
+    // A tuple, which is copied like a number: tensors are copied all the time, and a copy of an `InlineArray` asks the
+    // runtime how.
+    private var extents: Extents
+    private typealias Extents = (Int, Int, Int, Int, Int, Int, Int, Int)
     /// The number of dimensions.
     public private(set) var count: Int
 
     /// Makes a shape of `count` equal extents.
     public init(repeating extent: Int, count: Int) {
         require(count <= Self.maximumRank, "Shape", "\(count) dimensions; at most \(Self.maximumRank) are possible")
-        extents = InlineArray(repeating: 0)
+        extents = (0, 0, 0, 0, 0, 0, 0, 0)
         self.count = count
-        for i in 0..<count { extents[i] = extent }
+        for i in 0..<count { self[unchecked: i] = extent }
+    }
+
+    /// An extent that is known to exist.
+    @inline(__always)
+    private subscript(unchecked index: Int) -> Int {
+        get {
+            withUnsafePointer(to: extents) {
+                UnsafeRawPointer($0).loadUnaligned(fromByteOffset: 8 * index, as: Int.self)
+            }
+        }
+        set {
+            withUnsafeMutablePointer(to: &extents) {
+                UnsafeMutableRawPointer($0).storeBytes(of: newValue, toByteOffset: 8 * index, as: Int.self)
+            }
+        }
     }
 
     /// Makes a shape from extents, outermost first.
     public init(_ elements: some Collection<Int>) {
         self.init(repeating: 0, count: elements.count)
-        for (i, extent) in elements.enumerated() { extents[i] = extent }
+        for (i, extent) in elements.enumerated() { self[unchecked: i] = extent }
     }
 
     /// Makes a shape from a list of extents.
-    public init(arrayLiteral elements: Int...) { self.init(elements) }
+    @inline(__always)
+    public init(arrayLiteral elements: Int...) {
+        // The list does not leave this function, so the compiler keeps it on the stack.
+        self.init(repeating: 0, count: elements.count)
+        for i in 0..<elements.count { self[unchecked: i] = elements[i] }
+    }
 
     /// The index of the first dimension.
     public var startIndex: Int { 0 }
@@ -36,19 +59,19 @@ public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArr
         get {
             let i = index < 0 ? index + count : index
             require(i >= 0 && i < count, "Shape", "dimension \(index) of a shape with \(count) dimensions")
-            return extents[i]
+            return self[unchecked: i]
         }
         set {
             let i = index < 0 ? index + count : index
             require(i >= 0 && i < count, "Shape", "dimension \(index) of a shape with \(count) dimensions")
-            extents[i] = newValue
+            self[unchecked: i] = newValue
         }
     }
 
     /// The number of elements of a tensor of this shape: the product of its extents.
     public var elementCount: Int {
         var product = 1
-        for i in 0..<count { product *= extents[i] }
+        for i in 0..<count { product *= self[unchecked: i] }
         return product
     }
 
@@ -57,8 +80,8 @@ public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArr
         var strides = self
         var stride = 1
         for i in (0..<count).reversed() {
-            strides.extents[i] = stride
-            stride *= extents[i]
+            strides[unchecked: i] = stride
+            stride *= self[unchecked: i]
         }
         return strides
     }
@@ -76,19 +99,19 @@ public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArr
         require(count < Self.maximumRank, "Shape", "at most \(Self.maximumRank) dimensions are possible")
         var i = count
         while i > index {
-            extents[i] = extents[i - 1]
+            self[unchecked: i] = self[unchecked: i - 1]
             i -= 1
         }
-        extents[index] = extent
+        self[unchecked: index] = extent
         count += 1
     }
 
     @discardableResult
     mutating func remove(at index: Int) -> Int {
-        let removed = extents[index]
-        for i in index..<(count - 1) { extents[i] = extents[i + 1] }
+        let removed = self[unchecked: index]
+        for i in index..<(count - 1) { self[unchecked: i] = self[unchecked: i + 1] }
         count -= 1
-        extents[count] = 0
+        self[unchecked: count] = 0
         return removed
     }
 
@@ -98,10 +121,10 @@ public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArr
         let count = Swift.max(a.count, b.count)
         var result = Shape(repeating: 1, count: count)
         for i in 0..<count {
-            let x = i < count - a.count ? 1 : a.extents[i - (count - a.count)]
-            let y = i < count - b.count ? 1 : b.extents[i - (count - b.count)]
+            let x = i < count - a.count ? 1 : a[unchecked: i - (count - a.count)]
+            let y = i < count - b.count ? 1 : b[unchecked: i - (count - b.count)]
             guard x == y || x == 1 || y == 1 else { return nil }
-            result.extents[i] = x == 1 ? y : x
+            result[unchecked: i] = x == 1 ? y : x
         }
         return result
     }
@@ -109,14 +132,14 @@ public struct Shape: RandomAccessCollection, MutableCollection, ExpressibleByArr
     /// Whether two shapes have the same extents.
     public static func == (a: Shape, b: Shape) -> Bool {
         guard a.count == b.count else { return false }
-        for i in 0..<a.count where a.extents[i] != b.extents[i] { return false }
+        for i in 0..<a.count where a[unchecked: i] != b[unchecked: i] { return false }
         return true
     }
 
     /// Feeds the extents to a hasher.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(count)
-        for i in 0..<count { hasher.combine(extents[i]) }
+        for i in 0..<count { hasher.combine(self[unchecked: i]) }
     }
 
     /// Calls a function with the extents as 64-bit integers in memory, for the kernels.

@@ -27,8 +27,9 @@ public struct Tensor: @unchecked Sendable {
         self.node = node
     }
 
-    /// A tensor of this shape whose elements are whatever the memory held; for code that fills it at once.
-    public init(uninitialized shape: Shape, dtype: DType = .standard) {
+    /// A tensor of this shape whose elements are whatever the memory held; for code that fills it at once, and so knows its
+    /// type: `float32` in a run of any precision.
+    public init(uninitialized shape: Shape, dtype: DType = .float32) {
         self.init(
             dtype: dtype, shape: shape, strides: shape.contiguousStrides, offset: 0,
             storage: Storage(byteCount: shape.elementCount * dtype.byteCount))

@@ -6,44 +6,11 @@ import MPI
 func measure(_ harness: Harness) throws {
     let world = try harness.world.duplicate()
     report(harness, "ranks \(harness.size), \(MPIEnvironment.library)")
-    for piece in [64, 128, 256, 512, 1024, 2048, 4096].map({ $0 << 10 }) {
-        let reducer = TreeAllReduce(communicator: world, smallLimit: 0, pieceBytes: piece)
-        let times = try [4 << 20, 64 << 20].map { bytes in
-            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: bytes / 4)
-            buffer.initialize(repeating: 0)
-            defer { buffer.deallocate() }
-            return round(try microseconds(world, (256 << 20) / bytes) { try reducer.sum(buffer) })
-        }
-        report(harness, "pieces of \(piece >> 10) KiB: 4 MiB \(times[0]) µs, 64 MiB \(times[1]) µs")
-    }
-    for bytes in [1, 4, 8, 16, 32, 64, 256, 1024, 4096, 65536].map({ $0 << 10 }) {
-        let count = bytes / MemoryLayout<Float>.stride
-        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
-        buffer.initialize(repeating: 0)
-        defer { buffer.deallocate() }
-        let whole = TreeAllReduce(communicator: world, smallLimit: min(bytes, 1 << 20))
-        let pieces = TreeAllReduce(communicator: world, smallLimit: 0)
-        var (tree, sliced, mpi) = (Double.infinity, Double.infinity, Double.infinity)
-        let repeats = max(2, min(200, (64 << 20) / bytes))
-        for _ in 0..<5 {
-            tree = min(tree, try microseconds(world, repeats) { try whole.sum(buffer) })
-            sliced = min(sliced, try microseconds(world, repeats) { try pieces.sum(buffer) })
-            mpi = min(mpi, try microseconds(world, repeats) { try world.allReduce(buffer, .sum) })
-        }
-        report(
-            harness, "\(bytes >> 10) KiB: whole \(round(tree)) sliced \(round(sliced)) MPI_Allreduce \(round(mpi)) µs")
-    }
-    guard let shared = try NodeAllReduce(world: world, node: try world.splitShared(), bytes: 64 << 20) else { return }
-    for bytes in [1, 4, 16, 64, 256, 1024, 4096, 65536].map({ $0 << 10 }) {
-        var best = Double.infinity
-        for _ in 0..<5 {
-            best = min(
-                best,
-                try microseconds(world, max(2, min(200, (64 << 20) / bytes))) { try shared.sumFloats(0..<(bytes / 4)) })
-        }
-        report(harness, "\(bytes >> 10) KiB in shared memory: \(round(best)) µs")
-    }
-    try shared.free()
+    let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: largest / MemoryLayout<Float>.stride)
+    buffer.initialize(repeating: 0)
+    try measurePieces(harness, world, buffer)
+    try measureSums(harness, world, buffer)
+    buffer.deallocate()
     let agreement = Agreement(communicator: world, hostname: harness.topology.hostname)
     let request = CollectiveRequest(.optimizerStep, "gradients")
     report(harness, "agreement: \(round(try microseconds(world, 2000) { _ = try agreement.agree(on: request) })) µs")
@@ -58,6 +25,53 @@ func measure(_ harness: Harness) throws {
     report(harness, "lane submit of nothing, 2000 in a row: \(round(spent(queued) / 2000)) µs")
     try measureWaiting(harness, lane)
     lane.shutdown()
+}
+
+/// Bytes of the largest sum measured.
+private let largest = 256 << 20
+
+/// Large sums by messages in pieces of several sizes.
+private func measurePieces(
+    _ harness: Harness, _ world: Communicator, _ buffer: UnsafeMutableBufferPointer<Float>
+) throws {
+    for piece in [256, 512, 1024, 2048, 4096].map({ $0 << 10 }) {
+        let reducer = TreeAllReduce(communicator: world, smallLimit: 0, pieceBytes: piece)
+        let times = try [4, 64, 256].map { mebibytes in
+            let part = UnsafeMutableBufferPointer(rebasing: buffer[..<(mebibytes << 18)])
+            return round(try microseconds(world, 512 / mebibytes) { try reducer.sum(part) })
+        }
+        report(harness, "pieces of \(piece >> 10) KiB: 4 MiB \(times[0]), 64 MiB \(times[1]), 256 MiB \(times[2]) µs")
+    }
+}
+
+/// Sums of growing buffers: in shared memory, by messages as between nodes (gathered whole, and in slices), and MPI's
+/// own.
+private func measureSums(
+    _ harness: Harness, _ world: Communicator, _ buffer: UnsafeMutableBufferPointer<Float>
+) throws {
+    let shared = try NodeAllReduce(world: world, node: try world.splitShared(), bytes: largest)
+    let pieces = TreeAllReduce(communicator: world, smallLimit: 0)
+    for bytes in [1, 4, 8, 16, 32, 64, 256, 1024, 4096, 16384, 65536, 262144].map({ $0 << 10 }) {
+        let part = UnsafeMutableBufferPointer(rebasing: buffer[..<(bytes / MemoryLayout<Float>.stride)])
+        let whole = bytes <= 1 << 20 ? TreeAllReduce(communicator: world, smallLimit: bytes) : pieces
+        var times = [Double](repeating: .infinity, count: 4)
+        let repeats = max(2, min(500, (32 << 20) / bytes))
+        // In turn, so that all see the machine alike.
+        for _ in 0..<5 {
+            if let shared {
+                times[0] = min(times[0], try microseconds(world, repeats) { try shared.sumFloats(part.indices) })
+            }
+            times[1] = min(times[1], try microseconds(world, repeats) { try whole.sum(part) })
+            times[2] = min(times[2], try microseconds(world, repeats) { try pieces.sum(part) })
+            times[3] = min(times[3], try microseconds(world, repeats) { try world.allReduce(part, .sum) })
+        }
+        let rounded = times.map(round)
+        report(
+            harness,
+            "\(bytes >> 10) KiB: shared \(rounded[0]), gathered whole \(rounded[1]), in slices \(rounded[2]), "
+                + "MPI_Allreduce \(rounded[3]) µs; MPI_Allreduce / shared \(round(times[3] / times[0]))")
+    }
+    try shared?.free()
 }
 
 /// What a lane that waits for another rank takes from the computing thread of its own rank.

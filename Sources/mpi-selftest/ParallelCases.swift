@@ -13,9 +13,29 @@ let parallelCases: [Case] = [
             var counts = [0, 1, 2, 3, 7, 15, 16, 17, 63, 64, 65, 251, 1021, 4093, 4099]
             if piece > 4096 { counts += [16383 / 4, 4096, 4097, (1 << 18) - 1, 1 << 18, (1 << 18) + 1, 700_001] }
             for count in counts {
-                try compare(harness, count, make: { Float($0) }, sum: reducer.sum)
-                try compare(harness, count, make: { $0 }, sum: reducer.sum)
+                try compare(harness, count, make: { Float($0) }) { try reducer.sum($0, times: $1) }
+                try compare(harness, count, make: { $0 }) { try reducer.sum($0, times: $1) }
             }
+        }
+    },
+    Case("shared memory") { harness in
+        let node = try harness.world.splitShared()
+        for bytes in [1, 4096, 5000] {
+            let memory = try SharedMemory(node: node, bytesPerRank: bytes)
+            harness.expectEqual(memory.count, node.size, "parts")
+            let own = memory.part(of: node.rank)
+            harness.expect(own.allSatisfy { $0 == 0 }, "memory that is not zeroed")
+            own[bytes - 1] = UInt8(node.rank + 1)
+            try node.barrier()
+            for peer in 0..<node.size {
+                let part = memory.part(of: peer)
+                harness.expectEqual(part.count, bytes, "bytes of rank \(peer)")
+                harness.expectEqual(part[bytes - 1], UInt8(peer + 1), "what rank \(peer) wrote")
+                // The promise that gradients of the window are aligned rests on it.
+                harness.expectEqual(UInt(bitPattern: part.baseAddress) % 4096, 0, "place in its page")
+            }
+            try node.barrier()
+            try memory.free()
         }
     },
     Case("node all-reduce") { harness in
@@ -30,11 +50,11 @@ let parallelCases: [Case] = [
             guard let reducer = made else { continue }
             for first in [0, 1, 16, 333] {
                 for count in [0, 1, 2, 15, 16, 17, 63, 1021, 4096, 4099, 100_003] {
-                    try compare(harness, count, make: { Float($0) }) {
-                        try sumShared($0, first, reducer.buffer) { try reducer.sumFloats($0) }
+                    try compare(harness, count, make: { Float($0) }) { values, factor in
+                        try sumShared(values, first, reducer.buffer) { try reducer.sumFloats($0, times: factor) }
                     }
-                    try compare(harness, count, make: { $0 }) {
-                        try sumShared($0, first, reducer.buffer) { try reducer.sumDoubles($0) }
+                    try compare(harness, count, make: { $0 }) { values, factor in
+                        try sumShared(values, first, reducer.buffer) { try reducer.sumDoubles($0, times: factor) }
                     }
                 }
             }
@@ -42,16 +62,21 @@ let parallelCases: [Case] = [
         }
     },
     Case("agreement") { harness in
-        let agreement = Agreement(communicator: try harness.world.duplicate(), hostname: harness.topology.hostname)
-        let request = CollectiveRequest(.optimizerStep, "gradients", count: 10, of: .float32)
-        for step in 0..<100 {
-            var payload = ControlPayload.zero
-            payload[0] = Double(step)
-            payload[7] = Double(harness.rank)
-            let all = try agreement.agree(on: request, payload: payload)
-            harness.expectEqual(all.count, harness.size, "payloads")
-            for (rank, payload) in all.enumerated() {
-                harness.expect(payload[0] == Double(step) && payload[7] == Double(rank), "payload \(payload)")
+        // On the board of the node, and by messages as between nodes.
+        for sharesMemory in [true, false] {
+            let agreement = Agreement(
+                communicator: try harness.world.duplicate(), hostname: harness.topology.hostname,
+                sharesMemory: sharesMemory)
+            let request = CollectiveRequest(.optimizerStep, "gradients", count: 10, of: .float32)
+            for step in 0..<1000 {
+                var payload = ControlPayload.zero
+                payload[0] = Double(step)
+                payload[7] = Double(harness.rank)
+                let all = try agreement.agree(on: request, payload: payload)
+                harness.expectEqual(all.count, harness.size, "payloads")
+                for (rank, payload) in all.enumerated() {
+                    harness.expect(payload[0] == Double(step) && payload[7] == Double(rank), "payload \(payload)")
+                }
             }
         }
     },
@@ -64,9 +89,10 @@ let parallelCases: [Case] = [
             (.init(.allReduce, "loss", count: 3, of: .float32), .init(.allReduce, "loss", count: 4, of: .float32)),
             (.init(.allReduce, "loss", count: 3, of: .float32), .init(.allReduce, "loss", count: 3, of: .float64)),
         ]
-        let agreement = Agreement(
-            communicator: try harness.world.duplicate(), hostname: harness.topology.hostname)
-        for (usual, other) in requests {
+        for (sharesMemory, (usual, other)) in [true, false].flatMap({ way in requests.map { (way, $0) } }) {
+            let agreement = Agreement(
+                communicator: try harness.world.duplicate(), hostname: harness.topology.hostname,
+                sharesMemory: sharesMemory)
             var said = "nothing"
             do { _ = try agreement.agree(on: harness.rank == odd ? other : usual) } catch let error
                 as CollectiveMismatch
@@ -125,7 +151,7 @@ let parallelCases: [Case] = [
         let request = CollectiveRequest(.barrier, "error")
         let before = lane.submit(request) { try $0.communicator.barrier() }
         let failing = lane.submit(request) { _ in throw Wrong(number: 1) }
-        let after = lane.submit(request) { _ in throw Wrong(number: 2) }
+        let after = lane.submit(request, atOnce: false) { _ in throw Wrong(number: 2) }
         try before.wait()
         for ticket in [failing, after, failing] {
             do {
@@ -183,7 +209,7 @@ private func sumShared<Element: BinaryFloatingPoint>(
 
 private func compare<Element: BinaryFloatingPoint>(
     _ harness: Harness, _ count: Int, make: (Double) -> Element,
-    sum: (UnsafeMutableBufferPointer<Element>) throws -> Void
+    sum: (UnsafeMutableBufferPointer<Element>, _ factor: Double) throws -> Void
 ) throws {
     // Numbers of very different size, so that any other order of addition shows in the bits.
     func value(_ rank: Int, _ index: Int) -> Element {
@@ -193,10 +219,12 @@ private func compare<Element: BinaryFloatingPoint>(
         let fraction = Double(state >> 11) / Double(1 << 53) - 0.5
         return make(fraction * Double(1 << (state & 15)))
     }
+    // Every other count with a factor.
+    let factor = count % 2 == 0 ? 1 : 1.0 / 3
     var own = (0..<count).map { value(harness.rank, $0) }
-    try own.withUnsafeMutableBufferPointer { try sum($0) }
+    try own.withUnsafeMutableBufferPointer { try sum($0, factor) }
     for index in 0..<count {
-        let wanted = reference((0..<harness.size).map { value($0, index) })
+        let wanted = reference((0..<harness.size).map { value($0, index) }) * Element(factor)
         guard own[index] == wanted else {
             return harness.expect(
                 false, "element \(index) of \(count) \(Element.self): found \(own[index]), wanted \(wanted)")

@@ -18,6 +18,8 @@ func compareReducers() throws {
             let reducer = GradientReducer(
                 arenas: ParameterArena.arenas(for: parameters, gradients: shared.map { ($0.buffer, $0) }), lane: lane,
                 shared: shared, firstBucketBytes: limit, bucketBytes: limit)
+            let collectivesBefore = lane.counts.collectives
+            var naive = 0
             for step in 0..<3 {
                 for copy in [parameters, twins] {
                     copy[3].requiresGradient = step != 1
@@ -26,12 +28,16 @@ func compareReducers() throws {
                 // Two micro-batches: only the last one's backward pass may send. Parameter 4 is never used, parameter 5
                 // only in the first micro-batch, and the order of use differs between the ranks.
                 for micro in 0..<2 {
-                    if micro == 1 { reducer.begin(payload: [Double(rank), 0, 0, 0, 0, 0, 0, 0]) }
+                    if micro == 1 {
+                        reducer.begin(payload: [Double(rank + 1), 0, 0, 0, 0, 0, 0, 0], dividing: step == 2)
+                    }
                     for copy in [parameters, twins] { backward(copy, micro, seed: 100 * step + 10 * rank + micro) }
                 }
                 let payloads = try reducer.finish()
-                let sums = try twins.map { $0.requiresGradient ? try sumNaively($0, lane) : nil }
-                guard payloads.map({ $0[0] }) == (0..<ranks).map(Double.init) else { throw OnPurpose("payloads") }
+                let factor = step == 2 ? 1 / Double(ranks * (ranks + 1) / 2) : 1
+                let sums = try twins.map { $0.requiresGradient ? try sumNaively($0, lane) * factor : nil }
+                naive += sums.count { $0 != nil }
+                guard payloads.map({ $0[0] }) == (1...ranks).map(Double.init) else { throw OnPurpose("payloads") }
                 for (index, parameter) in parameters.enumerated() {
                     let found = parameter.gradient?.doubles
                     guard found?.map(\.bitPattern) == sums[index]?.doubles.map(\.bitPattern) else {
@@ -40,6 +46,10 @@ func compareReducers() throws {
                     compared += found?.count ?? 0
                 }
             }
+            // The exchange of a step is a collective of its own where it does not go with the first bucket.
+            let own = shared == nil && ranks > 1 ? 3 : 0
+            let collectives = lane.counts.collectives - collectivesBefore - naive
+            guard collectives == reducer.counts.buckets + own else { throw OnPurpose("\(collectives) collectives") }
             guard reducer.counts.steps == 3 else { throw OnPurpose("\(reducer.counts.steps) steps") }
             travelled += reducer.counts.bytes
             left += parameters

@@ -1,3 +1,4 @@
+import DataParallel
 import Lightning
 import TrainerFixtures
 
@@ -18,18 +19,20 @@ private final class TinyModule: LightningModule, TrainingModule {
     }
 }
 
-/// Takes note of the memory pool at two batches of a run.
+/// Takes note of memory and communication at two batches of a run.
 private final class PoolWatch: Callback {
-    var counts: [Int: MemoryPool.Counts] = [:]
+    var counts: [Int: (memory: MemoryPool.Counts, communication: CommunicationCounts)] = [:]
 
     override func onTrainBatchStart(
         _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int
     ) {
-        if batchIndex == 20 || batchIndex == 60 { counts[batchIndex] = MemoryPool.counts }
+        if batchIndex == 20 || batchIndex == 60 {
+            counts[batchIndex] = (MemoryPool.counts, trainer.strategy.communication)
+        }
     }
 }
 
-/// Counts what 40 steps take from the system and copy, after 20 steps of warm-up.
+/// Counts what 40 steps take from the system, copy and communicate, after 20 steps of warm-up.
 func countAllocations(_ options: Options) throws {
     var run = options.run
     run.trainer.maxEpochs = 1
@@ -39,9 +42,19 @@ func countAllocations(_ options: Options) throws {
     let inputs = Tensor((0..<(32 * 64 * 64)).map { Float($0 % 97) / 97 }, shape: [32 * 64, 64])
     let labels = Tensor((0..<(32 * 64)).map { Int64($0 % 10) })
     try trainer.fit(
-        TinyModule(), train: DataLoader(TensorDataset(inputs: inputs, labels: labels), batchSize: .global(32)))
+        TinyModule(), train: DataLoader(TensorDataset(inputs: inputs, labels: labels), batchSize: .perRank(8)))
     guard let before = watch.counts[20], let after = watch.counts[60] else { throw OnPurpose("too few batches") }
-    let own = "\(after.systemAllocations - before.systemAllocations) \(after.storageCopies - before.storageCopies)"
-    let all = try trainer.strategy.gather(own, tag: "counts")
-    report(trainer, "allocations and copies", all.joined(separator: ", "))
+    let (memory, earlier) = (after.memory, before.memory)
+    let taken = [
+        memory.systemAllocations - earlier.systemAllocations, memory.storageCopies - earlier.storageCopies,
+        memory.gradientCopies - earlier.gradientCopies,
+    ]
+    let all = try trainer.strategy.gather(taken.map(String.init).joined(separator: " "), tag: "counts")
+    report(trainer, "allocations, copies, copies of gradients", all.joined(separator: ", "))
+    let (collectives, bytes) = (
+        after.communication.collectives - before.communication.collectives,
+        after.communication.bytesReduced - before.communication.bytesReduced
+    )
+    let communicated = try trainer.strategy.gather("\(collectives) \(bytes)", tag: "communication")
+    report(trainer, "collectives and bytes", communicated.joined(separator: ", "))
 }

@@ -79,6 +79,53 @@ struct ConvolutionTests {
         expectClose(narrow, wide, relative: 1e-4, absolute: 1e-4)
     }
 
+    /// Convolutions that go by Winograd's filtering, against double precision, which does not: patches that hang over the
+    /// edges, all paddings, outputs that half fill a block, channels in one share and in several.
+    static let filtered = [
+        Case(batch: 4, channels: 32, outputs: 48, size: (15, 17), window: Window(kernel: 3, padding: 1)),
+        Case(batch: 3, channels: 80, outputs: 32, size: (18, 18), window: Window(kernel: 3)),
+        Case(batch: 5, channels: 48, outputs: 144, size: (12, 14), window: Window(kernel: (3, 3), padding: (2, 0))),
+        Case(batch: 40, channels: 64, outputs: 64, size: (8, 8), window: Window(kernel: 3, padding: 1)),
+    ]
+
+    @Test(arguments: filtered) func filteringEqualsTheDefinition(_ example: Case) {
+        let shape: Shape = [example.batch, example.channels, example.size.height, example.size.width]
+        let weightShape: Shape = [example.outputs, example.channels, 3, 3]
+        func run(_ type: DType) -> [Tensor] {
+            let x = Parameter(sampleValues(shape, seed: 1).converted(to: type))
+            let w = Parameter(sampleValues(weightShape, seed: 2).converted(to: type))
+            let b = Parameter(sampleValues([example.outputs], seed: 3).converted(to: type))
+            let y = x.value.convolved(weight: w.value, bias: b.value, window: example.window)
+            y.backward(gradient: sampleValues(y.shape, seed: 4).converted(to: type))
+            return [y.detached] + [x, w, b].compactMap(\.gradient)
+        }
+        let single = run(.float32), double = run(.float64)
+        #expect(single.count == 4 && double.count == 4)
+        for (name, (a, e)) in zip(["result", "input", "weight", "bias"], zip(single, double)) {
+            // Relative to the size of a sum of that many terms.
+            let size = e.squared().mean().item.squareRoot()
+            expectClose(a, e, relative: 0, absolute: 1e-4 * size, name)
+        }
+    }
+
+    @Test(arguments: filtered) func filteringHasTheSameBitsOnAnyNumberOfThreads(_ example: Case) {
+        let x = sampleValues(
+            [example.batch, example.channels, example.size.height, example.size.width], seed: 1
+        ).converted(to: .float32)
+        func run(_ threads: Int) -> [Tensor] {
+            let before = Parallel.threadCount
+            defer { Parallel.threadCount = before }
+            Parallel.threadCount = threads
+            let w = Parameter(
+                sampleValues([example.outputs, example.channels, 3, 3], seed: 2).converted(to: .float32))
+            let input = Parameter(x)
+            let y = input.value.convolved(weight: w.value, bias: nil, window: example.window)
+            y.squared().sum().backward()
+            return [y.detached.contiguous()] + [input, w].compactMap { $0.gradient?.contiguous() }
+        }
+        for (one, three) in zip(run(1), run(3)) { expectSameBits(one, three) }
+    }
+
     @Test func aChainKeepsItsLayoutAndCopiesNothing() {
         let x = sampleValues([2, 3, 8, 8], seed: 1).converted(to: .float32)
         let w = sampleValues([5, 3, 3, 3], seed: 2).converted(to: .float32)

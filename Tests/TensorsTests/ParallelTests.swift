@@ -112,6 +112,20 @@ struct ParallelTests {
         #expect(pool.engagements == engagements + 1)
     }
 
+    /// Threads that wait for work take no processor time, once they have parked.
+    @Test func idleThreadsPark() async {
+        await #expect(processExitsWith: .success) {
+            Parallel.threadCount = 4
+            let before = Tensor.ones([1 << 20]).exp()
+            #expect(before.elementCount == 1 << 20)
+            usleep(100_000)
+            let busy = clock()
+            usleep(500_000)
+            // Three threads that spin would have taken 1.5 s.
+            #expect(Double(clock() - busy) / Double(CLOCKS_PER_SEC) < 0.1)
+        }
+    }
+
     @Test func aThreadCountBelowOneIsOne() async {
         await #expect(processExitsWith: .success) {
             Parallel.threadCount = 0

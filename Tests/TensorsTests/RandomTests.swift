@@ -1,3 +1,4 @@
+import Foundation
 import Tensors
 import TestSupport
 import Testing
@@ -57,6 +58,84 @@ struct RandomTests {
         expectClose([mean(normals.map { $0 * $0 })], [1], relative: 0, absolute: 5 * 1.4142 / root)
         expectClose([mean(normals.map { $0 * $0 * $0 * $0 })], [3], relative: 0, absolute: 5 * 9.8 / root)
         #expect(stream.normals(3).count == 3 && stream.uniforms(0).isEmpty)
+    }
+
+    /// The kernel's numbers are the transform's, worked out in double precision from the same words.
+    @Test func normalTensorsFollowTheirWords() {
+        for count in [1, 2, 3, 4, 255, 256, 257, 100_003] {
+            var words = RandomStream(seed: 3, purpose: .user), numbers = words
+            let values = numbers.normals([count]).doubles
+            let raw = words.words((count + 3) / 4 * 4)
+            // Both have gone on by whole blocks.
+            #expect(words.position == numbers.position)
+            var worst = 0.0
+            for i in stride(from: 0, to: count, by: 2) {
+                let radius = (-2 * log((Double(raw[i]) + 0.5) * 0x1p-32)).squareRoot()
+                let angle = 2 * Double.pi * Double(raw[i + 1]) * 0x1p-32
+                worst = max(worst, abs(values[i] - radius * cos(angle)))
+                if i + 1 < count { worst = max(worst, abs(values[i + 1] - radius * sin(angle))) }
+            }
+            // Near u = 1 a radius is only as good as the distance of u from 1.
+            #expect(worst < 3e-4, "\(count): \(worst)")
+        }
+    }
+
+    @Test func normalTensorsAreNormal() {
+        var stream = RandomStream(seed: 12, purpose: .user)
+        let count = 1 << 20
+        let root = Double(count).squareRoot()
+        let values = stream.normals([count]).doubles
+        func mean(_ value: (Double) -> Double) -> Double { values.reduce(0) { $0 + value($1) } / Double(count) }
+        // Five standard errors of each moment, and of the share within each bound.
+        expectClose([mean { $0 }], [0], relative: 0, absolute: 5 / root)
+        expectClose([mean { $0 * $0 }], [1], relative: 0, absolute: 5 * 1.4142 / root)
+        expectClose([mean { $0 * $0 * $0 }], [0], relative: 0, absolute: 5 * 3.873 / root)
+        expectClose([mean { $0 * $0 * $0 * $0 }], [3], relative: 0, absolute: 5 * 9.8 / root)
+        for bound in stride(from: -4.5, through: 4.5, by: 0.5) {
+            let expected = 0.5 * erfc(-bound / 2.0.squareRoot())
+            let share = mean { $0 < bound ? 1 : 0 }
+            #expect(abs(share - expected) < 5 * (expected * (1 - expected)).squareRoot() / root + 1e-6, "\(bound)")
+        }
+        // Neighbours, and the two of a pair, have nothing to do with each other.
+        for distance in [1, 2, 4, 256] {
+            let products = zip(values, values.dropFirst(distance)).reduce(0) { $0 + $1.0 * $1.1 } / Double(count)
+            #expect(abs(products) < 5 / root, "\(distance)")
+        }
+    }
+
+    @Test func uniformTensorsAreTheUniformNumbersStretched() {
+        var tensors = RandomStream(seed: 4, purpose: .user), numbers = tensors
+        for count in [1, 3, 128, 129, 50_001] {
+            let values = tensors.uniforms([count], bound: 0.3).doubles
+            #expect(values == numbers.uniforms(count).map { Double(Float((2 * $0 - 1) * 0.3)) })
+            #expect(tensors.position == numbers.position)
+        }
+    }
+
+    @Test func randomTensorsDependOnNoType() {
+        var one = RandomStream(seed: 5, purpose: .user), other = one
+        let single = one.normals([7, 11], deviation: 0.5),
+            double = other.normals([7, 11], deviation: 0.5, dtype: .float64)
+        #expect(double.dtype == .float64 && single.shape == [7, 11])
+        #expect(single.doubles == double.doubles)
+        var scaled = RandomStream(seed: 5, purpose: .user)
+        #expect(scaled.normals([7, 11]).doubles.map { $0 / 2 } == single.doubles)
+    }
+
+    // See Note [Own process]: the number of threads belongs to the process.
+    @Test func randomTensorsDependOnNoThreads() async {
+        await #expect(processExitsWith: .success) {
+            let draw = {
+                var stream = RandomStream(seed: 6, purpose: .user)
+                return [stream.normals([300_001]), stream.uniforms([300_001], bound: 2)]
+            }
+            Parallel.threadCount = 1
+            let expected = draw()
+            for threads in [2, 3, 7] {
+                Parallel.threadCount = threads
+                for (actual, reference) in zip(draw(), expected) { expectSameBits(actual, reference, "\(threads)") }
+            }
+        }
     }
 
     @Test func permutationsArePermutations() {

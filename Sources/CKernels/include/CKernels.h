@@ -153,6 +153,28 @@ void ck_gather_outer(ck_dtype t, const ck_gather *g, const void *source, int64_t
                      int64_t high, int64_t first_output, int64_t last_output, const void *gradient, int64_t pitch,
                      void *sums, int64_t sums_pitch);
 
+// Convolution by Winograd's filtering: 3 × 3 windows one step apart, channels and outputs in multiples of 16 ---------------
+//
+// A patch is 4 × 4 results; patches are counted over images. `w` describes the convolution, source and out lie channels
+// last. Transformed filters lie as packed[36 points][block of 32 outputs][channel][lane].
+
+int64_t ck_winograd_patches(const ck_window *w, int64_t batch);
+/// Transforms the filters of one block of outputs.
+void ck_winograd_pack(const ck_weights *w, const float *weights, int64_t block, float *packed);
+/// Filters' gradients of one block of outputs from sums[part][36 points][block][channel][lane], parts added in order.
+void ck_winograd_unpack(const ck_weights *w, int64_t parts, const float *sums, int64_t block, float *weights);
+/// Floats of scratch memory for that many patches at once.
+int64_t ck_winograd_product_scratch(const ck_window *w, int64_t patches);
+/// Results of patches first ..< last for some blocks of outputs; bias may be null.
+void ck_winograd_product(const ck_window *w, const float *source, int64_t first, int64_t last, int64_t first_block,
+                         int64_t last_block, int64_t outputs, const float *packed, const float *bias, float *out,
+                         float *scratch);
+int64_t ck_winograd_outer_scratch(int64_t channels, int64_t outputs);
+/// sums[36 points][block][channel][lane] = Σ over patches of input · gradient, for some channels and blocks of outputs.
+void ck_winograd_outer(const ck_window *w, const float *source, const float *gradient, int64_t outputs, int64_t first,
+                       int64_t last, int64_t first_channel, int64_t last_channel, int64_t first_block, int64_t last_block,
+                       float *sums, float *scratch);
+
 // Tables and random numbers ---------------------------------------------------------------------------------------------
 
 /// out[i] = table[index[i]] for rows of `row_bytes`.
@@ -162,6 +184,10 @@ void ck_add_rows(ck_dtype t, int64_t n, int64_t columns, const void *g, const in
 
 /// Philox 4×32-10 (Salmon et al., SC 2011): block `b` of four words for key and counter; out holds 4·blocks words.
 void ck_philox(uint64_t key, uint64_t stream, uint64_t first_block, int64_t blocks, uint32_t *out);
+/// Normal numbers of mean 0: number i is a function of words i and i ± 1 of the stream, which make a pair.
+void ck_normals(int64_t n, float deviation, uint64_t key, uint64_t stream, uint64_t first_block, float *y);
+/// Uniform numbers from −bound to bound, of 53 random bits each: number i is a function of words 2i and 2i + 1.
+void ck_uniforms(int64_t n, double bound, uint64_t key, uint64_t stream, uint64_t first_block, float *y);
 /// y = x · mask / (1 − p); mask[i] = 1 with probability 1 − p, from word i of the stream.
 void ck_dropout(ck_dtype t, int64_t n, double p, uint64_t key, uint64_t stream, uint64_t first_block, const void *x,
                 void *y, uint8_t *mask);

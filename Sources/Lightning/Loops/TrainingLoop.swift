@@ -87,12 +87,14 @@ struct TrainingLoop<M: TrainingModule> {
         trainer.logging.scope = .trainingBatch
 
         var batch = next.batch  // nil when a short batch has no samples for this rank: it joins with a weight of 0
+        var boxed: (any DataBatch)?  // what hooks are handed
         if let present = batch {
+            let original: any DataBatch = present
             trainer.logging.batchSize = present.sampleCount
             try trainer.call(
-                { try $0.onTrainBatchStart(trainer, module, present, batchIndex: index) },
-                { try module.onTrainBatchStart(present, batchIndex: index) })
-            batch = try trainer.transfer(present, to: module)
+                { try $0.onTrainBatchStart(trainer, module, original, batchIndex: index) },
+                { try module.onTrainBatchStart(original, batchIndex: index) })
+            (batch, boxed) = try trainer.transfer(boxed: original, to: module)
         }
 
         // Forward.
@@ -111,7 +113,9 @@ struct TrainingLoop<M: TrainingModule> {
         let samples = loss == nil ? 0 : batch?.sampleCount ?? 0
         window.samples += samples
         let isWeighted = trainer.worldSize > 1 || accumulation > 1
-        if endsWindow { trainer.strategy.beginStep(trainer.stepControl(samples: window.samples)) }
+        if endsWindow {
+            trainer.strategy.beginStep(trainer.stepControl(samples: window.samples), averages: isWeighted)
+        }
         if let loss {
             let weighted = isWeighted ? loss * Double(samples) : loss
             try trainer.call(
@@ -119,9 +123,6 @@ struct TrainingLoop<M: TrainingModule> {
             try module.backward(weighted)
         }
         let control = endsWindow ? try trainer.strategy.finishStep() : nil
-        if let control, isWeighted, control.samples > 0 {
-            trainer.strategy.scaleGradients(by: 1 / Double(control.samples))
-        }
         // When all ranks skipped there is nothing to update by. Otherwise even a rank without samples holds the gradients
         // of all now, and what is done to them must be done on every rank.
         let steps = (control?.samples ?? 0) > 0
@@ -149,10 +150,11 @@ struct TrainingLoop<M: TrainingModule> {
         }
         if endsWindow { window = Window() }
 
-        if let batch {
+        if let boxed {
+            let result = loss?.detached
             try trainer.call(
-                { try $0.onTrainBatchEnd(trainer, module, loss?.detached, batch: batch, batchIndex: index) },
-                { try module.onTrainBatchEnd(loss?.detached, batch: batch, batchIndex: index) })
+                { try $0.onTrainBatchEnd(trainer, module, result, batch: boxed, batchIndex: index) },
+                { try module.onTrainBatchEnd(result, batch: boxed, batchIndex: index) })
         }
         if steps { try afterStep() }
         return control

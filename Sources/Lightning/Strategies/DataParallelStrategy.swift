@@ -36,9 +36,11 @@ final class DataParallelStrategy: Strategy {
         try synchronizeBuffers(module)
     }
 
-    func beginStep(_ control: StepControl) {
+    func beginStep(_ control: StepControl, averages: Bool) {
         self.control = control
-        reducer?.begin(payload: [Double(control.samples), control.stops ? 1 : 0, Double(control.signal), 0, 0, 0, 0, 0])
+        reducer?.begin(
+            payload: [Double(control.samples), control.stops ? 1 : 0, Double(control.signal), 0, 0, 0, 0, 0],
+            dividing: averages)
     }
 
     private(set) var reductionCount = 0
@@ -55,7 +57,7 @@ final class DataParallelStrategy: Strategy {
         return all
     }
 
-    func scaleGradients(by factor: Double) { for arena in arenas { arena.scaleGradients(by: factor) } }
+    var communication: CommunicationCounts { lane.counts }
 
     func sum(_ values: [Double], tag: String) throws -> [Double] {
         let request = CollectiveRequest(.allReduce, tag, count: values.count, of: .float64)

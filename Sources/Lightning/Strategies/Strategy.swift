@@ -11,6 +11,13 @@ public struct StepControl: Sendable, Equatable {
     public var stops = false
     /// The signal that asked for an end, or 0.
     public var signal: Int32 = 0
+
+    /// What a rank has to say.
+    public init(samples: Int = 0, stops: Bool = false, signal: Int32 = 0) {
+        self.samples = samples
+        self.stops = stops
+        self.signal = signal
+    }
 }
 
 /// How the ranks of a job work together.
@@ -28,9 +35,13 @@ public protocol Strategy: AnyObject {
     func prepareForInference(_ module: Module) throws
 
     /// Announces that the coming backward pass completes the gradients of a step.
-    func beginStep(_ control: StepControl)
+    ///
+    /// - Parameters:
+    ///   - control: What this rank tells the others.
+    ///   - averages: Whether gradients are sums over samples, and become means over the samples of all ranks.
+    func beginStep(_ control: StepControl, averages: Bool)
 
-    /// Ends the step: afterwards gradients are sums over all ranks.
+    /// Ends the step: afterwards gradients are sums over all ranks, or means.
     ///
     /// - Returns: What all ranks said: samples added up, stops and signals of any rank.
     func finishStep() throws -> StepControl
@@ -38,8 +49,8 @@ public protocol Strategy: AnyObject {
     /// How often gradients were reduced: once for each optimizer step, however many batches it gathers.
     var reductionCount: Int { get }
 
-    /// Multiplies all gradients by a number.
-    func scaleGradients(by factor: Double)
+    /// What the ranks have done together so far; nothing in a single process.
+    var communication: CommunicationCounts { get }
 
     /// Sums numbers over all ranks, in rank order.
     func sum(_ values: [Double], tag: String) throws -> [Double]
@@ -72,16 +83,20 @@ final class SingleProcessStrategy: Strategy {
     let topology = Topology.single
     private var arenas: [ParameterArena] = []
     private var control = StepControl()
+    private var averages = false
 
     func prepare(_ module: Module) { arenas = ParameterArena.arenas(for: module.parameters) }
     func prepareForInference(_ module: Module) {}
-    func beginStep(_ control: StepControl) { self.control = control }
+    func beginStep(_ control: StepControl, averages: Bool) { (self.control, self.averages) = (control, averages) }
     private(set) var reductionCount = 0
     func finishStep() -> StepControl {
         reductionCount += 1
+        if averages, control.samples > 0 {
+            for arena in arenas { arena.scaleGradients(by: 1 / Double(control.samples)) }
+        }
         return control
     }
-    func scaleGradients(by factor: Double) { for arena in arenas { arena.scaleGradients(by: factor) } }
+    var communication: CommunicationCounts { CommunicationCounts() }
     func sum(_ values: [Double], tag: String) -> [Double] { values }
     func gather(_ text: String, tag: String) -> [String] { [text] }
     func gather(_ tensor: Tensor, tag: String) -> [Tensor] { [tensor.detached] }

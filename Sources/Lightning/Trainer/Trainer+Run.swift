@@ -96,6 +96,13 @@ extension Trainer {
     func transfer<Batch: DataBatch>(_ batch: Batch, to module: LightningModule, dataLoaderIndex: Int = 0) throws
         -> Batch
     {
+        try transfer(boxed: batch, to: module, dataLoaderIndex: dataLoaderIndex).typed
+    }
+
+    /// The same for a batch in a box already: each new box is a piece of memory, and hooks are called at every step.
+    func transfer<Batch: DataBatch>(boxed batch: any DataBatch, to module: LightningModule, dataLoaderIndex: Int = 0)
+        throws -> (typed: Batch, boxed: any DataBatch)
+    {
         let before = try module.onBeforeBatchTransfer(batch, dataLoaderIndex: dataLoaderIndex)
         let moved = try module.transferBatchToDevice(before, dataLoaderIndex: dataLoaderIndex)
         let after = try module.onAfterBatchTransfer(moved, dataLoaderIndex: dataLoaderIndex)
@@ -103,8 +110,9 @@ extension Trainer {
             throw TrainingError(
                 "the batch-transfer hooks of \(type(of: module)) made a \(type(of: after)) of a \(Batch.self)")
         }
-        guard let type = configuration.precision.converted else { return typed }
-        return typed.converted(toFloating: type)
+        guard let type = configuration.precision.converted else { return (typed, after) }
+        let converted = typed.converted(toFloating: type)
+        return (converted, converted)
     }
 
     /// This rank's place, as far as reading data goes.

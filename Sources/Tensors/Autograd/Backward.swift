@@ -46,6 +46,8 @@ private struct BackwardPass {
         root.pass = pass
         root.pendingUses = 0
         var stack = [root]
+        stack.reserveCapacity(32)
+        nodes.reserveCapacity(32)
         while let node = stack.popLast() {
             nodes.append(node)
             require(
@@ -59,32 +61,38 @@ private struct BackwardPass {
                     input.pass = pass
                     input.pendingUses = 0
                     input.gradient = nil
+                    input.isReached = false
                     if !input.isLeaf { stack.append(input) }
                 }
                 input.pendingUses += 1
             }
         }
-        nodes.sort { $0.id > $1.id }
+        // A chain, the usual case, is in order already.
+        for i in nodes.indices.dropFirst() where nodes[i - 1].id < nodes[i].id {
+            nodes.sort { $0.id > $1.id }
+            break
+        }
     }
 
     func run(_ seed: Tensor, keepingGraph: Bool) {
         if root.isLeaf {
-            root.parameter?.accumulate(seed)
+            root.parameter?.receive(seed)
+            root.parameter?.finishGradient()
             return
         }
         root.gradient = seed
         let precision = ProductPrecision.current
         for node in nodes {
-            if let gradient = node.gradient, let pullback = node.pullback {
-                node.gradient = nil
-                let gradients =
+            // Gradients are moved, not copied, from hand to hand: a copy is two atomic counts, and two more when it dies.
+            if let pullback = node.pullback, let gradient = node.gradient.take() {
+                var gradients =
                     node.precision == precision
                     ? pullback(gradient) : withProductPrecision(node.precision) { pullback(gradient) }
                 require(
                     gradients.count == node.edges.count, "backward",
                     "'\(node.operation)' returned \(gradients.count) gradients for \(node.edges.count) inputs")
-                for (edge, gradient) in zip(node.edges, gradients) {
-                    if let edge { deliver(gradient, along: edge, from: node) }
+                for index in gradients.indices {
+                    if let edge = node.edges[index] { deliver(gradients[index].take(), along: edge, from: node) }
                 }
             } else {
                 // Nothing came to this node, so nothing goes on; but its inputs wait for its word.
@@ -96,26 +104,28 @@ private struct BackwardPass {
         }
     }
 
-    /// Adds a gradient to what an input has received, and hands a parameter its gradient when the last one is in.
-    private func deliver(_ gradient: Tensor?, along edge: GradientNode.Edge, from node: GradientNode) {
+    /// Adds a gradient to what an input has received, and says when a parameter has its last one.
+    ///
+    /// What comes to a parameter goes to its memory at once.
+    private func deliver(_ gradient: consuming Tensor?, along edge: GradientNode.Edge, from node: GradientNode) {
         let input = edge.node
         if let gradient {
-            let fitting = gradient.summed(to: edge.shape)
+            let fitting = gradient.shape == edge.shape ? gradient : gradient.summed(to: edge.shape)
             require(
                 fitting.shape == edge.shape && fitting.dtype == edge.dtype, "backward",
-                "'\(node.operation)' gave a gradient \(gradient.dtype) \(gradient.shape) for an input \(edge.dtype) "
+                "'\(node.operation)' gave a gradient \(fitting.dtype) \(fitting.shape) for an input \(edge.dtype) "
                     + "\(edge.shape)")
-            if input.gradient == nil {
+            input.isReached = true
+            if input.isLeaf {
+                input.parameter?.receive(fitting)
+            } else if input.gradient == nil {
                 input.gradient = fitting
             } else {
                 input.gradient?.add(fitting)
             }
         }
         input.pendingUses -= 1
-        if input.pendingUses == 0, input.isLeaf {
-            if let complete = input.gradient { input.parameter?.accumulate(complete) }
-            input.gradient = nil
-        }
+        if input.pendingUses == 0, input.isLeaf, input.isReached { input.parameter?.finishGradient() }
     }
 }
 

@@ -25,12 +25,17 @@ final class GradientNode {
     let isLeaf: Bool
     /// The parameter whose value this leaf stands for; nil in operations, and in leaves that outlive their parameter
     /// (a loss kept after its model), whose gradient nobody can ask for.
-    private(set) weak var parameter: Parameter?
+    ///
+    /// A weak reference without its price: the parameter takes it back when it goes. A true one would make every
+    /// retain and release of the parameter take a detour.
+    private(set) unowned(unsafe) var parameter: Parameter?
 
     // Used by one backward pass.
     var pass = 0
     var pendingUses = 0
     var gradient: Tensor?
+    /// Whether a gradient has come.
+    var isReached = false
 
     init(id: Int, operation: StaticString, edges: [Edge?], pullback: @escaping Pullback) {
         self.id = id
@@ -51,6 +56,9 @@ final class GradientNode {
         isLeaf = true
         self.parameter = parameter
     }
+
+    /// The parameter of this leaf goes.
+    func loseParameter() { parameter = nil }
 
     /// Drops the saved tensors and the way back: what a backward pass does with a node it has finished.
     func release() {

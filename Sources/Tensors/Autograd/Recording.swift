@@ -4,6 +4,7 @@ extension Tensor {
     /// Rules for pullbacks: capture detached tensors only (a captured node would make a cycle or a recursive release);
     /// return one gradient per input, nil where none is wanted; a gradient may have the broadcast shape, the engine
     /// sums it to the input's.
+    @inline(__always)
     func recorded(
         _ operation: StaticString, _ input: Tensor, pullback: @escaping GradientNode.Pullback
     ) -> Tensor {
@@ -12,6 +13,7 @@ extension Tensor {
     }
 
     /// As above, with two inputs.
+    @inline(__always)
     func recorded(
         _ operation: StaticString, _ a: Tensor, _ b: Tensor, pullback: @escaping GradientNode.Pullback
     ) -> Tensor {
@@ -19,7 +21,17 @@ extension Tensor {
         return attached(operation, [a.edge, b.edge], pullback)
     }
 
+    /// As above, with three inputs.
+    @inline(__always)
+    func recorded(
+        _ operation: StaticString, _ a: Tensor, _ b: Tensor, _ c: Tensor, pullback: @escaping GradientNode.Pullback
+    ) -> Tensor {
+        guard a.node != nil || b.node != nil || c.node != nil, GradientMode.isEnabled else { return self }
+        return attached(operation, [a.edge, b.edge, c.edge], pullback)
+    }
+
     /// As above, with any number of inputs.
+    @inline(__always)
     func recorded(
         _ operation: StaticString, _ inputs: [Tensor], pullback: @escaping GradientNode.Pullback
     ) -> Tensor {

@@ -31,7 +31,12 @@ extension ParameterArena {
     package func scaleGradients(by factor: Double) {
         Parallel.forRanges(elementCount, grain: elementwiseGrain) { range in
             let start = gradientPointer + range.lowerBound * gradientDType.byteCount
-            ck_affine(gradientDType.kernelType, Int64(range.count), start, factor, 0, start)
+            Self.scale(start, count: range.count, gradientDType, by: factor)
         }
+    }
+
+    /// Multiplies gradients anywhere in memory, with the bits of ``scaleGradients(by:)``.
+    package static func scale(_ start: UnsafeMutableRawPointer, count: Int, _ dtype: DType, by factor: Double) {
+        ck_affine(dtype.kernelType, Int64(count), start, factor, 0, start)
     }
 }

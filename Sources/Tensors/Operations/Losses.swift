@@ -40,19 +40,24 @@ public func crossEntropy(
     let x = logits.detached.contiguous(), targets = labels.detached.contiguous()
     let rows = rowShape.elementCount
     let counted = countLabels(targets, classes: classes, ignored: ignoredLabel)
-    let lossRows = Tensor(uninitialized: [rows], dtype: x.dtype)
-    let peaks = Tensor(uninitialized: [rows], dtype: x.dtype), logSums = Tensor(uninitialized: [rows], dtype: x.dtype)
     let size = x.dtype.byteCount
+    let lossRows = Tensor(uninitialized: [rows], dtype: x.dtype)
+    // The peak of each row, and behind them the log-sums.
+    let saved = Tensor(uninitialized: [2, rows], dtype: x.dtype)
+    let logSums = rows * size
     let labelPointer = targets.pointer.assumingMemoryBound(to: Int64.self)
     x.inRows(of: classes) { count, start in
         let row = start / (classes * size)
         ck_cross_entropy(
             x.dtype.kernelType, count, Int64(classes), x.pointer + start, labelPointer + row, Int64(ignoredLabel),
-            labelSmoothing, peaks.freshPointer + row * size, logSums.freshPointer + row * size,
+            labelSmoothing, saved.freshPointer + row * size, saved.freshPointer + logSums + row * size,
             lossRows.freshPointer + row * size)
     }
     let divisor = reduction == .mean ? Double(counted) : 1
-    let value = reduction == .none ? lossRows.reshaped(to: rowShape) : lossRows.sum() / divisor
+    let value = reduction == .none ? lossRows.reshaped(to: rowShape) : lossRows.sum()
+    if reduction == .mean {
+        ck_affine(x.dtype.kernelType, 1, value.pointer, 1 / divisor, 0, value.freshPointer)
+    }
     return value.recorded("crossEntropy", logits) { gradient in
         let gx = Tensor(uninitialized: x.shape, dtype: x.dtype)
         let scale = reduction == .none ? 1 : gradient.item / divisor
@@ -60,8 +65,8 @@ public func crossEntropy(
         x.inRows(of: classes) { count, start in
             let row = start / (classes * size)
             ck_cross_entropy_gradient(
-                x.dtype.kernelType, count, Int64(classes), x.pointer + start, peaks.pointer + row * size,
-                logSums.pointer + row * size, labelPointer + row, Int64(ignoredLabel), labelSmoothing, scale,
+                x.dtype.kernelType, count, Int64(classes), x.pointer + start, saved.pointer + row * size,
+                saved.pointer + logSums + row * size, labelPointer + row, Int64(ignoredLabel), labelSmoothing, scale,
                 gx.freshPointer + start)
         }
         return [reduction == .none ? gx * gradient.expandingDimension(at: -1) : gx]

@@ -162,7 +162,7 @@ extension Tensor {
         let inRun = plan.shape[-1]
         let count = batch.elementCount
         let precision = ProductPrecision.current
-        let multiply = { (index: Int) in
+        func multiply(_ index: Int) {
             let (startA, startB) = plan.offsets(ofRow: index / inRun)
             let i = index % inRun
             MatrixProduct.multiply(
@@ -223,16 +223,16 @@ extension Tensor {
         resultShape[-1] = outputs
         let inputShape = shape
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
-        let hasBias = bias != nil
+        let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
         let result = y.reshaped(to: resultShape)
         let pullback: GradientNode.Pullback = { gradient in
             let g = gradient.reshaped(to: [rows, outputs])
             let gx = needsX ? Tensor.product(g, w).reshaped(to: inputShape) : nil
-            let gw = needsW ? Tensor.product(g.transposed(), x) : nil
-            guard hasBias else { return [gx, gw] }
-            return [gx, gw, needsB ? g.sum(along: 0) : nil]
+            let gw = needsW ? weightPlace.product(g.transposed(), x) : nil
+            guard let biasPlace else { return [gx, gw] }
+            return [gx, gw, needsB ? biasPlace.columnSums(g) : nil]
         }
-        if let bias { return result.recorded("linear", [self, weight, bias], pullback: pullback) }
+        if let bias { return result.recorded("linear", self, weight, bias, pullback: pullback) }
         return result.recorded("linear", self, weight, pullback: pullback)
     }
 }

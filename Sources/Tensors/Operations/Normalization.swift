@@ -33,6 +33,7 @@ extension Tensor {
                 y.freshPointer + start, mean.freshPointer + row, scale.freshPointer + row)
         }
         let inputs = [self, weight, bias].compactMap { $0 }
+        let places = inputs.dropFirst().map { GradientPlace(of: $0) }
         return y.recorded("layerNorm", inputs) { gradient in
             let g = gradient.contiguous()
             let gx = Tensor(uninitialized: x.shape, dtype: x.dtype)
@@ -49,7 +50,7 @@ extension Tensor {
                     scale.pointer + row, g.pointer + start, gx.freshPointer + start,
                     gw.map { $0.freshPointer + block }, gb.map { $0.freshPointer + block })
             }
-            return [gx] + [gw, gb].compactMap { $0?.sum(along: 0) }
+            return [gx] + zip(places, [gw, gb].compactMap { $0 }).map { $0.columnSums($1) }
         }
     }
 }

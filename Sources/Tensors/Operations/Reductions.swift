@@ -2,7 +2,11 @@ import CKernels
 
 extension Tensor {
     /// The sum of all elements, as a scalar tensor.
-    public func sum() -> Tensor { sum(along: Array(0..<rank)) }
+    public func sum() -> Tensor {
+        if node == nil { return total() }
+        let full = shape
+        return detached.total().recorded("sum", self) { gradient in [gradient.expandedView(to: full)] }
+    }
 
     /// The mean of all elements, as a scalar tensor.
     public func mean() -> Tensor { mean(along: Array(0..<rank)) }
@@ -27,7 +31,15 @@ extension Tensor {
 
     /// Sums along one dimension.
     public func sum(along dimension: Int, keepingDimensions: Bool = false) -> Tensor {
-        sum(along: [dimension], keepingDimensions: keepingDimensions)
+        // The gradient of a bias, which every layer asks for at every step: no lists, no sets.
+        if node == nil, rank == 2, dimension == 0, !keepingDimensions, dtype.isFloatingPoint, dtype != .bfloat16,
+            isContiguous
+        {
+            let result = Tensor(uninitialized: [shape[1]], dtype: dtype)
+            sumColumns(rows: shape[0], columns: shape[1], into: result)
+            return result
+        }
+        return sum(along: [dimension], keepingDimensions: keepingDimensions)
     }
 
     /// Means along dimensions.
@@ -57,6 +69,16 @@ extension Tensor {
             / Double(count - correction)
     }
 
+    /// The sum of all elements, of a tensor without gradient: one row, summed in the order of memory.
+    private func total() -> Tensor {
+        require(dtype != .uint8, "sum", "bytes would overflow; convert to int64 or a floating-point type first")
+        if dtype == .bfloat16 { return inFloat32 { $0.total() } }
+        let result = Tensor(uninitialized: [], dtype: dtype)
+        let x = contiguous()
+        ck_reduce_rows(CK_SUM, dtype.kernelType, 1, Int64(elementCount), x.pointer, result.freshPointer)
+        return result
+    }
+
     private func summed(over reduced: Set<Int>, kept: Shape) -> Tensor {
         require(dtype != .uint8, "sum", "bytes would overflow; convert to int64 or a floating-point type first")
         guard !reduced.isEmpty else { return self }
@@ -84,7 +106,7 @@ extension Tensor {
     }
 
     /// Column sums by blocks of rows, each summed in order, the blocks added in order: the same on any thread count.
-    private func sumColumns(rows: Int, columns: Int, into result: Tensor) {
+    func sumColumns(rows: Int, columns: Int, into result: Tensor) {
         let blockRows = Swift.max(16, elementwiseGrain / Swift.max(columns, 1))
         let blocks = (rows + blockRows - 1) / blockRows
         guard blocks > 1 else {

@@ -18,15 +18,41 @@ extension Tensor {
         ck_take_rows(
             Int64(n), Int64(columns * dtype.byteCount), table.pointer,
             index.pointer.assumingMemoryBound(to: Int64.self), result.freshPointer)
+        let place = GradientPlace(of: self)
         return result.recorded("rows(at:)", self) { gradient in
             let g = gradient.contiguous().widened()
-            let sum = Tensor.zeros(table.shape, dtype: g.dtype)
-            // In order of position, so that repeated indices add up the same way each time.
-            ck_add_rows(
-                g.dtype.kernelType, Int64(n), Int64(columns), g.pointer,
-                index.pointer.assumingMemoryBound(to: Int64.self), sum.freshPointer)
+            let type = g.dtype.kernelType
+            func addRows(_ target: Tensor, _ adds: Bool) {
+                if !adds { ck_fill(type, Int64(table.elementCount), 0, target.freshPointer) }
+                // In order of position, so that repeated indices add up the same way each time.
+                ck_add_rows(
+                    type, Int64(n), Int64(columns), g.pointer, index.pointer.assumingMemoryBound(to: Int64.self),
+                    target.freshPointer)
+            }
+            if g.dtype == table.dtype { return [place.make(table.shape, table.dtype, addRows)] }
+            let sum = Tensor(uninitialized: table.shape, dtype: g.dtype)
+            addRows(sum, false)
             return [sum.converted(to: table.dtype)]
         }
+    }
+
+    /// Rows of this table by index, for data: without gradient, and with no tensor made of the indices.
+    package func rows(at indices: [Int]) -> Tensor {
+        require(rank >= 1, "rows(at:)", "table \(shape)")
+        let table = detached.contiguous()
+        let count = shape[0], columns = count == 0 ? 0 : elementCount / count
+        for index in indices where index < 0 || index >= count {
+            fail("rows(at:)", "index \(index) is not in 0 ..< \(count)")
+        }
+        var resultShape = shape
+        resultShape[0] = indices.count
+        let result = Tensor(uninitialized: resultShape, dtype: dtype)
+        indices.withUnsafeBytes { bytes in
+            guard let index = bytes.bindMemory(to: Int64.self).baseAddress else { return }
+            ck_take_rows(
+                Int64(indices.count), Int64(columns * dtype.byteCount), table.pointer, index, result.freshPointer)
+        }
+        return result
     }
 
     private func checkIndices(below count: Int, _ operation: StaticString) {

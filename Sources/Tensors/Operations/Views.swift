@@ -29,6 +29,7 @@ extension Tensor {
         let view = Tensor(
             dtype: dtype, shape: target, strides: target.contiguousStrides, offset: source.offset,
             storage: source.storage)
+        guard source.node != nil else { return view }
         return view.recorded("reshaped", source) { [$0.reshaped(to: original)] }
     }
 
@@ -51,6 +52,7 @@ extension Tensor {
         view.shape[b] = shape[a]
         view.strides[a] = strides[b]
         view.strides[b] = strides[a]
+        guard node != nil else { return view }
         return view.recorded("transposed", self) { [$0.transposed(a, b)] }
     }
 

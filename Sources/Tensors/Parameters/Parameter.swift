@@ -27,7 +27,7 @@ public final class Parameter {
     public private(set) var hasGradient = false
     /// Where the parameter lies, when it lies in an arena.
     private(set) var place: (arena: ObjectIdentifier, offset: Int)?
-    private lazy var leaf = GradientNode(leafOf: self)
+    private var knownLeaf: GradientNode?
 
     /// A parameter that starts with the given value.
     ///
@@ -37,6 +37,16 @@ public final class Parameter {
         shape = value.shape
         dtype = value.dtype
         storage = value.copied().storage
+    }
+
+    deinit { knownLeaf?.loseParameter() }
+
+    /// What stands for this parameter in gradient graphs.
+    private var leaf: GradientNode {
+        if let knownLeaf { return knownLeaf }
+        let made = GradientNode(leafOf: self)
+        knownLeaf = made
+        return made
     }
 
     /// The number of elements.
@@ -88,11 +98,24 @@ public final class Parameter {
     /// Forgets the gradient, in no time: the memory is overwritten by the next backward pass.
     public func clearGradient() { hasGradient = false }
 
-    /// Adds a complete gradient from a backward pass, and tells whoever waits for it.
-    func accumulate(_ gradient: Tensor) {
-        add(gradient)
-        onGradientReady?(self)
+    /// The gradient's own memory, for an operation of the backward pass to write to, or to add to when it holds a
+    /// gradient already (Note [Gradients in place]).
+    func openGradient() -> (memory: Tensor, holdsGradient: Bool) {
+        defer { hasGradient = true }
+        let memory = Tensor(
+            dtype: gradientDType, shape: shape, strides: shape.contiguousStrides, offset: 0, storage: gradientSlot)
+        return (memory, hasGradient)
     }
+
+    /// Takes a part of the gradient from a backward pass, which may have been made in place.
+    func receive(_ gradient: Tensor) {
+        if gradient.storage === gradientStorage { return }
+        MemoryPool.noteGradientCopy()
+        add(gradient)
+    }
+
+    /// Tells whoever waits for it that the backward pass has finished this gradient.
+    func finishGradient() { onGradientReady?(self) }
 
     private func add(_ given: Tensor) {
         let slot = gradientSlot

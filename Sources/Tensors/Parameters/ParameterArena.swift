@@ -16,6 +16,7 @@ public final class ParameterArena {
     public let offsets: [Int]
     /// The length of the arena in elements, gaps included.
     public let elementCount: Int
+    private static let moves = Counter()
     private let values: Storage
     private let gradients: Storage
 
@@ -54,6 +55,7 @@ public final class ParameterArena {
         }
         ck_fill(dtype.kernelType, Int64(end), 0, values.pointer)
         ck_fill(gradientDType.kernelType, Int64(end), 0, gradients.pointer)
+        Self.moves.increment()
         for (parameter, offset) in zip(parameters, offsets) {
             parameter.move(to: values, gradients: gradients, offset: offset)
         }
@@ -91,6 +93,9 @@ public final class ParameterArena {
         let alignment = 64 / parameter.dtype.byteCount
         return (parameter.elementCount + alignment - 1) / alignment * alignment
     }
+
+    /// Changes whenever parameters anywhere are moved into an arena.
+    public static var generation: Int { moves.count }
 
     /// The flat values; call ``Parameter/makeExclusive()`` on the parameters before writing.
     package var valuePointer: UnsafeMutableRawPointer { values.pointer }

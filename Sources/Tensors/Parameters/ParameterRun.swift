@@ -59,6 +59,20 @@ public struct ParameterRun {
         return distance >= a.elementCount && distance < a.elementCount + alignment ? distance : nil
     }
 
+    /// Whether the parameters still lie one after another as they did.
+    ///
+    /// Asked in each step, so it makes no lists.
+    package var isCurrent: Bool {
+        var index = 1
+        while index < parameters.count {
+            guard let gap = Self.distance(from: parameters[index - 1], to: parameters[index]),
+                offsets[index] == offsets[index - 1] + gap
+            else { return false }
+            index += 1
+        }
+        return true
+    }
+
     /// Makes values writable and gradients what they mean; called before an update.
     package func prepare() {
         for parameter in parameters {

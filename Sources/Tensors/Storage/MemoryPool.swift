@@ -17,18 +17,37 @@ public enum MemoryPool {
         public var bytesInUse = 0
         /// Copies made because a tensor was written to while another one shared its storage.
         public var storageCopies = 0
+        /// Gradients copied to their parameter's memory, or added to it, because the operation that made them could
+        /// not write there.
+        public var gradientCopies = 0
     }
 
-    // Addresses, not pointers: a pointer is not Sendable, and the state crosses threads under the mutex.
+    /// For each size class a list of free blocks, each of which begins with the address of the next; 0 ends a list.
+    ///
+    /// Addresses, not pointers: a pointer is not Sendable, and the state crosses threads under the mutex.
     private struct State {
-        var free: [[UInt]] = Array(repeating: [], count: 256)
+        var free = ContiguousArray<UInt>(repeating: 0, count: 256)
         var counts = Counts()
+
+        mutating func take(_ sizeClass: Int) -> UInt? {
+            let address = free[sizeClass]
+            guard let block = UnsafePointer<UInt>(bitPattern: address) else { return nil }
+            free[sizeClass] = block.pointee
+            return address
+        }
+
+        mutating func put(_ address: UInt, _ sizeClass: Int) {
+            UnsafeMutablePointer<UInt>(bitPattern: address)?.pointee = free[sizeClass]
+            free[sizeClass] = address
+        }
     }
 
     private static let state = Mutex(State())
 
     /// The pool's counters at this moment.
     public static var counts: Counts { state.withLock { $0.counts } }
+
+    static func noteGradientCopy() { state.withLock { $0.counts.gradientCopies += 1 } }
 
     static func noteStorageCopy() { state.withLock { $0.counts.storageCopies += 1 } }
 
@@ -46,7 +65,7 @@ public enum MemoryPool {
         let (index, size) = sizeClass(of: byteCount)
         let recycled: UInt? = state.withLock { state in
             state.counts.bytesInUse += size
-            if let address = state.free[index].popLast() { return address }
+            if let address = state.take(index) { return address }
             state.counts.systemAllocations += 1
             state.counts.systemBytes += size
             return nil
@@ -75,7 +94,7 @@ public enum MemoryPool {
         let address = UInt(bitPattern: pointer)
         state.withLock { state in
             state.counts.bytesInUse -= capacity
-            state.free[sizeClass].append(address)
+            state.put(address, sizeClass)
         }
     }
 
@@ -84,8 +103,7 @@ public enum MemoryPool {
         let freed = state.withLock { state in
             var addresses: [UInt] = []
             for index in state.free.indices {
-                addresses += state.free[index]
-                state.free[index].removeAll(keepingCapacity: true)
+                while let address = state.take(index) { addresses.append(address) }
             }
             state.counts.systemBytes = state.counts.bytesInUse
             return addresses

@@ -29,18 +29,23 @@ extension Tensor {
             }
         }
         let plan = ConvolutionPlan(
-            dtype: dtype, batch: shape[0], groups: groups, outputs: outputs, kernel: window.kernel,
+            dtype: dtype, batch: shape[0], groups: groups, outputs: outputs,
             window: window.geometry("conv2d", channels: shape[1], height: shape[2], width: shape[3]))
         let x = detached.asProductOperand().channelsLast(), w = weight.detached.asProductOperand().contiguous()
         let y = plan.forward(x, w, bias?.detached.contiguous())
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
-        let hasBias = bias != nil
+        let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
         return y.recorded("conv2d", [self, weight, bias].compactMap { $0 }) { gradient in
-            let gy = gradient.asProductOperand().channelsLast()
+            let plain = gradient.channelsLast(), gy = plain.asProductOperand()
             let gx = needsX ? plan.inputGradient(gy, w) : nil
-            let gw = needsW ? plan.weightGradient(gy, x, shape: w.shape) : nil
-            let gb = needsB ? gradient.sum(along: [0, 2, 3]) : nil
-            return hasBias ? [gx, gw, gb] : [gx, gw]
+            let gw =
+                needsW
+                ? weightPlace.make(w.shape, w.dtype, canAdd: false) { target, _ in
+                    plan.weightGradient(gy, x, into: target)
+                } : nil
+            guard let biasPlace else { return [gx, gw] }
+            let pixels = plain.permuted([0, 2, 3, 1]).reshaped(to: [gy.elementCount / outputs, outputs])
+            return [gx, gw, needsB ? biasPlace.columnSums(pixels) : nil]
         }
     }
 }

@@ -11,10 +11,23 @@ struct ConvolutionPlan {
     let batch: Int
     let groups: Int
     let outputs: Int
-    let kernel: (height: Int, width: Int)
     /// The geometry over the whole image, all groups' channels.
     let window: ck_window
+    /// A faster way to the same, where there is one.
+    private let winograd: WinogradConvolution?
 
+    init(dtype: DType, batch: Int, groups: Int, outputs: Int, window: ck_window) {
+        self.dtype = dtype
+        self.batch = batch
+        self.groups = groups
+        self.outputs = outputs
+        self.window = window
+        winograd = WinogradConvolution(
+            dtype: dtype, batch: batch, groups: groups, channels: Int(window.channels), outputs: outputs,
+            window: window)
+    }
+
+    private var kernel: (height: Int, width: Int) { (Int(window.kernel_height), Int(window.kernel_width)) }
     private var channels: Int { Int(window.channels) }
     private var groupChannels: Int { channels / groups }
     private var groupOutputs: Int { outputs / groups }
@@ -34,6 +47,7 @@ struct ConvolutionPlan {
 
     /// x · w + bias, for every output pixel.
     func forward(_ x: Tensor, _ w: Tensor, _ bias: Tensor?) -> Tensor {
+        if let winograd { return winograd.forward(x, w, bias) }
         let y = Tensor(uninitializedChannelsLast: outputShape, dtype: dtype)
         let product = GatheredProduct(
             dtype: dtype, batch: batch, rows: rows.forward, columns: columns.forward,
@@ -48,6 +62,7 @@ struct ConvolutionPlan {
     ///
     /// Input pixels of one remainder of the stride see the same taps: each remainder is a product of its own.
     func inputGradient(_ gy: Tensor, _ w: Tensor) -> Tensor {
+        if let winograd { return winograd.inputGradient(gy, w) }
         let gx = Tensor(uninitializedChannelsLast: inputShape, dtype: dtype)
         let rowPasses = rows.backward, columnPasses = columns.backward
         // Pixels that no tap reaches belong to no pass.
@@ -68,15 +83,14 @@ struct ConvolutionPlan {
     }
 
     /// Σ over output pixels of window · gradient.
-    func weightGradient(_ gy: Tensor, _ x: Tensor, shape: Shape) -> Tensor {
-        let gw = Tensor(uninitialized: shape, dtype: dtype)
+    func weightGradient(_ gy: Tensor, _ x: Tensor, into gw: Tensor) {
+        if let winograd { return winograd.weightGradient(gy, x, into: gw) }
         let product = GatheredOuterProduct(
             dtype: dtype, batch: batch, rows: rows.forward, columns: columns.forward,
             source: ImageMemory(x, channels: groupChannels), gradient: ImageMemory(gy, channels: groupOutputs))
         for group in 0..<groups {
             product.run(weights: forwardWeights(group), into: gw, group: group)
         }
-        return gw
     }
 
     private func forwardWeights(_ group: Int) -> ck_weights {
