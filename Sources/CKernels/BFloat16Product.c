@@ -54,13 +54,20 @@ void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t in
 // Packing ------------------------------------------------------------------------------------------------------------
 
 // Where lines lie side by side (`apart` is the distance of neighbours along the inner extent), two rows of the source
-// become one row of pairs. Where the inner extent is dense, squares of 16 lines by 16 pairs are transposed.
+// become one row of pairs; a few rows at a time for all panels, so that memory is read along the rows. Where the inner
+// extent is dense, squares of 16 lines by 16 pairs are transposed. Either way what comes next is called for: many short
+// runs at once are more than the CPU foresees by itself (0.59 to 0.16 ns an element).
+#define CK_ROWS_BESIDE 16
 #define CK_PACK(suffix, S, bits)                                                                                         \
     CK_INLINE void pack_panel_beside_##suffix(int64_t width, int64_t lines, int64_t inner, const S *x, int64_t apart,    \
                                               uint32_t *out) {                                                           \
         for (int64_t k = 0; k < inner; k += 2, out += width) {                                                           \
             const S *even = x + k * apart, *odd = even + apart;                                                          \
             const int paired = k + 1 < inner;                                                                            \
+            for (int64_t i = 0; i < width; i += CK_LANES) {                                                              \
+                __builtin_prefetch(even + CK_ROWS_BESIDE * apart + i);                                                   \
+                __builtin_prefetch(odd + CK_ROWS_BESIDE * apart + i);                                                    \
+            }                                                                                                            \
             if (lines >= width && paired)                                                                                \
                 for (int64_t i = 0; i < width; i++) out[i] = bits(even[i]) | (uint32_t)bits(odd[i]) << 16;               \
             else                                                                                                         \
@@ -78,7 +85,9 @@ void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t in
                 if (length < 2 * CK_LANES || lines - first < height) memset(square, 0, sizeof square);                   \
                 for (int64_t i = 0; i < height && first + i < lines; i++) {                                              \
                     const S *line = x + (first + i) * apart + k;                                                         \
-                    if (length == 2 * CK_LANES) for (int j = 0; j < 2 * CK_LANES; j++) square[i][j] = bits(line[j]);      \
+                    __builtin_prefetch(line + width * apart);                                                            \
+                    __builtin_prefetch(line + width * apart + CK_LANES);                                                 \
+                    if (length == 2 * CK_LANES) for (int j = 0; j < 2 * CK_LANES; j++) square[i][j] = bits(line[j]);     \
                     else for (int64_t j = 0; j < length; j++) square[i][j] = bits(line[j]);                              \
                 }                                                                                                        \
                 transpose_square(square, sizeof square[0], square, sizeof square[0]);                                                                                 \
@@ -87,24 +96,29 @@ void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t in
             }                                                                                                            \
         }                                                                                                                \
     }                                                                                                                    \
-    CK_CLONES static void pack_##suffix(int32_t of_b, int32_t dense, int64_t lines, int64_t inner, const S *x,           \
-                                        int64_t apart, uint32_t *out) {                                                  \
-        const int64_t width = of_b ? CK_PANEL_COLUMNS : CK_PANEL_ROWS;                                                   \
-        for (int64_t i = 0; i < lines; i += width, out += width * ((inner + 1) / 2)) {                                   \
-            const S *panel = x + i * (dense ? apart : 1);                                                                \
-            if (dense && of_b) pack_panel_dense_##suffix(CK_PANEL_COLUMNS, lines - i, inner, panel, apart, out);         \
-            else if (dense) pack_panel_dense_##suffix(CK_PANEL_ROWS, lines - i, inner, panel, apart, out);               \
-            else if (of_b) pack_panel_beside_##suffix(CK_PANEL_COLUMNS, lines - i, inner, panel, apart, out);            \
-            else pack_panel_beside_##suffix(CK_PANEL_ROWS, lines - i, inner, panel, apart, out);                         \
-        }                                                                                                                \
+    CK_INLINE void pack_panels_##suffix(int64_t width, int32_t dense, int64_t lines, int64_t inner, int64_t pairs,       \
+                                        const S *x, int64_t apart, uint32_t *out) {                                      \
+        const int64_t step = dense ? inner : CK_ROWS_BESIDE;                                                             \
+        for (int64_t k = 0; k < inner; k += step)                                                                        \
+            for (int64_t i = 0; i < lines; i += width) {                                                                 \
+                const int64_t count = inner - k < step ? inner - k : step;                                               \
+                uint32_t *target = out + i * pairs + k / 2 * width;                                                      \
+                if (dense) pack_panel_dense_##suffix(width, lines - i, count, x + i * apart + k, apart, target);         \
+                else pack_panel_beside_##suffix(width, lines - i, count, x + k * apart + i, apart, target);              \
+            }                                                                                                            \
+    }                                                                                                                    \
+    CK_CLONES static void pack_##suffix(int32_t of_b, int32_t dense, int64_t lines, int64_t inner, int64_t pairs,        \
+                                        const S *x, int64_t apart, uint32_t *out) {                                      \
+        if (of_b) pack_panels_##suffix(CK_PANEL_COLUMNS, dense, lines, inner, pairs, x, apart, out);                     \
+        else pack_panels_##suffix(CK_PANEL_ROWS, dense, lines, inner, pairs, x, apart, out);                             \
     }
 
 #define CK_SAME_BITS(v) (v)
 CK_PACK(f32, float, bf16_of_f32)
 CK_PACK(bf16, uint16_t, CK_SAME_BITS)
 
-void ck_pack_bf16(ck_dtype t, int32_t of_b, int32_t dense, int64_t lines, int64_t inner, const void *x, int64_t apart,
-                  void *out) {
-    if (t == CK_F32) pack_f32(of_b, dense, lines, inner, x, apart, out);
-    else pack_bf16(of_b, dense, lines, inner, x, apart, out);
+void ck_pack_bf16(ck_dtype t, int32_t of_b, int32_t dense, int64_t lines, int64_t inner, int64_t pairs, const void *x,
+                  int64_t apart, void *out) {
+    if (t == CK_F32) pack_f32(of_b, dense, lines, inner, pairs, x, apart, out);
+    else pack_bf16(of_b, dense, lines, inner, pairs, x, apart, out);
 }

@@ -200,6 +200,11 @@ CK_INLINE uint16_t bf16_of_f32(float x) {
     const uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
     return (uint16_t)((bits & 0x7FFFFFFFu) > 0x7F800000u ? quiet : rounded);
 }
+/// Whole arrays: bfloat16 to float32, and float32 and float64 to bfloat16.
+void widen_bf16(int64_t n, const uint16_t *x, float *y);
+void narrow_bf16(int64_t n, const float *x, uint16_t *y);
+void narrow_f64_bf16(int64_t n, const double *x, uint16_t *y);
+
 CK_INLINE float f32_of_bf16(uint16_t x) {
     const uint32_t bits = (uint32_t)x << 16;
     float value;

@@ -83,6 +83,7 @@ extension Tensor {
         case .float64: return pointer.load(as: Double.self)
         case .int64: return Double(pointer.load(as: Int64.self))
         case .uint8: return Double(pointer.load(as: UInt8.self))
+        case .bfloat16: return Double(Float(pointer.load(as: BFloat16.self)))
         }
     }
 }

@@ -259,14 +259,15 @@ void ck_clamp(ck_dtype t, int64_t n, double lower, double upper, const void *x, 
 #define CK_PANEL_COLUMNS 32
 /// y[i] = the bfloat16 number nearest to x[i], as a float32.
 void ck_round_bf16(int64_t n, const float *x, float *y);
+/// master[i] = values[i] wherever the bfloat16 value is not the rounded master.
+void ck_adopt_bf16(int64_t n, const void *values, void *master);
 /// 1 when the CPU multiplies bfloat16 numbers itself (AVX512_BF16).
 int32_t ck_has_bf16_products(void);
 /// Rounds lines of `inner` numbers, float32 or bfloat16, to bfloat16 and packs them for a product: rows of a in panels of
-/// CK_PANEL_ROWS, or columns of b (`of_b`) in panels of CK_PANEL_COLUMNS, each panel `(inner + 1) / 2` times its width words
-/// of 32 bits. A line is `dense`, and its neighbour `apart` elements away; or lines are neighbours and their next elements
-/// `apart`.
-void ck_pack_bf16(ck_dtype t, int32_t of_b, int32_t dense, int64_t lines, int64_t inner, const void *x, int64_t apart,
-                  void *out);
+/// CK_PANEL_ROWS, or columns of b (`of_b`) in panels of CK_PANEL_COLUMNS, each panel `pairs` times its width words of 32 bits.
+/// A line is `dense`, and its neighbour `apart` elements away; or lines are neighbours and their next elements `apart`.
+void ck_pack_bf16(ck_dtype t, int32_t of_b, int32_t dense, int64_t lines, int64_t inner, int64_t pairs, const void *x,
+                  int64_t apart, void *out);
 /// c = a · b (+ c where `add`) from packed operands; `emulate` keeps to instructions that every CPU has.
 void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t inner, const void *a, const void *b,
                       int32_t add, float *c, int64_t leading);

@@ -23,6 +23,14 @@ public func scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor,
     require(
         !isCausal || query.shape[2] <= key.shape[2], "attention",
         "causal attention of \(query.shape[2]) queries to \(key.shape[2]) keys")
+    if query.dtype == .bfloat16 {
+        return withProductPrecision(.bfloat16) {
+            query.inFloat32 {
+                scaledDotProductAttention(
+                    query: $0, key: key.widened(), value: value.widened(), isCausal: isCausal)
+            }
+        }
+    }
     let q = query.detached.denseInLast(), k = key.detached.denseInLast(), v = value.detached.denseInLast()
     let heads = AttentionHeads(
         dtype: q.dtype, batch: q.shape[0], heads: q.shape[1], queries: q.shape[2], keys: k.shape[2], size: q.shape[3],
@@ -48,6 +56,11 @@ public func scaledDotProductAttention(packed: Tensor, isCausal: Bool = false) ->
     require(
         packed.rank == 5 && packed.shape[2] == 3, "attention",
         "packed operands have shape [batch, length, 3, heads, size], not \(packed.shape)")
+    if packed.dtype == .bfloat16 {
+        return withProductPrecision(.bfloat16) {
+            packed.inFloat32 { scaledDotProductAttention(packed: $0, isCausal: isCausal) }
+        }
+    }
     let source = packed.detached.denseInLast()
     let parts = source.attentionParts
     let heads = AttentionHeads(

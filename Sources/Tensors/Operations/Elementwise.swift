@@ -50,6 +50,7 @@ extension Tensor {
     /// x · Φ(x) for each element, with Φ the normal distribution (Hendrycks & Gimpel, 2016; the exact form).
     public func gelu() -> Tensor {
         require(dtype.isFloatingPoint, "gelu", "\(dtype) tensors have no gelu; convert them first")
+        if dtype == .bfloat16 { return inFloat32 { $0.gelu() } }
         let x = detached.dense()
         let y = Tensor(uninitializedLike: x)
         x.inPieces { start, count, bytes in
@@ -106,8 +107,10 @@ extension Tensor {
     /// Gradients flow between floating-point types.
     public func converted(to type: DType) -> Tensor {
         if type == dtype { return self }
-        let x = detached.contiguous()
-        let y = Tensor(uninitialized: shape, dtype: type)
+        let x = detached.dense()
+        let y = Tensor(
+            dtype: type, shape: shape, strides: x.strides, offset: 0,
+            storage: Storage(byteCount: elementCount * type.byteCount))
         ck_convert(dtype.kernelType, type.kernelType, Int64(elementCount), x.pointer, y.freshPointer)
         guard type.isFloatingPoint else { return y }
         let original = dtype

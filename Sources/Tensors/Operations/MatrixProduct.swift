@@ -46,11 +46,12 @@ enum MatrixProduct {
         bias: UnsafeRawPointer? = nil, isShared: Bool = true, into c: UnsafeMutableRawPointer, leadingDimension: Int
     ) {
         guard rows > 0, columns > 0 else { return }
-        if dtype == .float32, precision == .bfloat16 {
-            if let bias { fillRows(rows, with: bias, byteCount: columns * 4, c, leadingDimension * 4) }
+        if dtype == .bfloat16 || (dtype == .float32 && precision == .bfloat16) {
+            let size = dtype.byteCount
+            if let bias { fillRows(rows, with: bias, byteCount: columns * size, c, leadingDimension * size) }
             return BFloat16Product.multiply(
-                dtype, rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0 || bias != nil,
-                into: c.assumingMemoryBound(to: Float.self), leadingDimension: leadingDimension)
+                dtype, rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0 || bias != nil, into: c,
+                leadingDimension: leadingDimension)
         }
         let usesPanels = dtype == .float32 && PanelProduct.suits(rows: rows, columns: columns, inner: inner, a)
         let isWhole = !isShared || 2 * rows * columns * inner < smallProduct

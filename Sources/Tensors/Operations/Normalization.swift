@@ -20,7 +20,12 @@ extension Tensor {
     ///   - weight: `[columns]`, or nil for 1.
     ///   - epsilon: Keeps the root away from 0; nil for the smallest step from 1 of the element type, as in PyTorch.
     public func rmsNorm(weight: Tensor?, epsilon: Double? = nil) -> Tensor {
-        let step = dtype == .float32 ? Double(Float.ulpOfOne) : Double.ulpOfOne
+        let step =
+            switch dtype {
+            case .bfloat16: 1.0 / 128
+            case .float32: Double(Float.ulpOfOne)
+            default: Double.ulpOfOne
+            }
         return rowNorm("rmsNorm", weight: weight, bias: nil, epsilon: epsilon ?? step, isCentred: false)
     }
 
@@ -34,6 +39,12 @@ extension Tensor {
             require(
                 tensor.shape == [columns] && tensor.dtype == dtype, name,
                 "\(part) \(tensor.dtype) \(tensor.shape) for \(dtype) \(shape)")
+        }
+        if dtype == .bfloat16 {
+            return inFloat32 {
+                $0.rowNorm(
+                    name, weight: weight?.widened(), bias: bias?.widened(), epsilon: epsilon, isCentred: isCentred)
+            }
         }
         let x = detached.contiguous(), w = weight?.detached.contiguous(), b = bias?.detached.contiguous()
         let rows = columns == 0 ? 0 : elementCount / columns

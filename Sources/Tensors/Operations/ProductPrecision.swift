@@ -33,8 +33,8 @@ extension Tensor {
     /// convolutions, which have no bfloat16 kernels, take part.
     func roundedToBFloat16() -> Tensor {
         require(dtype == .float32, "roundedToBFloat16", "the tensor holds \(dtype), not float32")
-        let x = detached.contiguous()
-        let y = Tensor(uninitialized: shape, dtype: dtype)
+        let x = detached.dense()
+        let y = Tensor(uninitializedLike: x)
         x.inPieces { start, count, bytes in
             ck_round_bf16(
                 count, (x.pointer + bytes * start).assumingMemoryBound(to: Float.self),

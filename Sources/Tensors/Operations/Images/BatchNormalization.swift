@@ -25,6 +25,14 @@ extension Tensor {
                 tensor.shape == [channels] && tensor.dtype == dtype, "batchNorm",
                 "\(name) \(tensor.dtype) \(tensor.shape) for \(dtype) \(shape)")
         }
+        if dtype == .bfloat16 {
+            let wide = widened().batchNorm(
+                weight: weight?.widened(), bias: bias?.widened(),
+                moments: moments.map { ($0.mean.widened(), $0.variance.widened()) }, epsilon: epsilon)
+            return (
+                wide.result.converted(to: dtype), wide.mean.converted(to: dtype), wide.variance.converted(to: dtype)
+            )
+        }
         let x = detached.channelsLast()
         let rows = ChannelRows(x)
         require(
