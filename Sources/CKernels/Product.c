@@ -22,9 +22,9 @@ typedef struct {
     int64_t start_leading;
 } tile_target;
 
-/// One tile. `rows` is a constant where this is inlined.
-CK_AVX512 CK_INLINE void tile(int rows, int64_t inner, const float *a, int64_t a_leading, const float *b,
-                              tile_target t) {
+/// One tile. `rows`, and the step of A that is 1, are constants where this is inlined.
+CK_AVX512 CK_INLINE void tile(int rows, int64_t inner, const float *a, int64_t row_step, int64_t inner_step,
+                              const float *b, tile_target t) {
     __m512 sum[CK_ROWS][2];
     _Pragma("clang loop unroll(full)")
     for (int i = 0; i < rows; i++) {
@@ -32,11 +32,11 @@ CK_AVX512 CK_INLINE void tile(int rows, int64_t inner, const float *a, int64_t a
         _mm_prefetch((const char *)(t.c + i * t.leading), _MM_HINT_T0);
         _mm_prefetch((const char *)(t.c + i * t.leading + CK_LANES), _MM_HINT_T0);
     }
-    for (int64_t k = 0; k < inner; k++, a++, b += CK_COLUMNS) {
+    for (int64_t k = 0; k < inner; k++, a += inner_step, b += CK_COLUMNS) {
         const __m512 left = _mm512_loadu_ps(b), right = _mm512_loadu_ps(b + CK_LANES);
         _Pragma("clang loop unroll(full)")
         for (int i = 0; i < rows; i++) {
-            const __m512 x = _mm512_set1_ps(a[i * a_leading]);
+            const __m512 x = _mm512_set1_ps(a[i * row_step]);
             sum[i][0] = _mm512_fmadd_ps(x, left, sum[i][0]);
             sum[i][1] = _mm512_fmadd_ps(x, right, sum[i][1]);
         }
@@ -57,15 +57,21 @@ CK_AVX512 CK_INLINE void tile(int rows, int64_t inner, const float *a, int64_t a
     }
 }
 
-#define CK_TILE_ROWS(R)                                                                                        \
-    CK_AVX512 static void tile_##R(int64_t n, const float *a, int64_t leading, const float *b, tile_target t) { \
-        tile(R, n, a, leading, b, t);                                                                          \
+// A tile reads its rows of A along rows in memory, or, where A is transposed, along columns: then its 14 elements for one
+// inner index are neighbours.
+#define CK_TILE_ROWS(R)                                                                                            \
+    CK_AVX512 static void along_rows_##R(int64_t n, const float *a, int64_t leading, const float *b, tile_target t) { \
+        tile(R, n, a, leading, 1, b, t);                                                                           \
+    }                                                                                                              \
+    CK_AVX512 static void along_columns_##R(int64_t n, const float *a, int64_t leading, const float *b, tile_target t) { \
+        tile(R, n, a, 1, leading, b, t);                                                                           \
     }
 CK_TILE_ROWS(1) CK_TILE_ROWS(2) CK_TILE_ROWS(3) CK_TILE_ROWS(4) CK_TILE_ROWS(5) CK_TILE_ROWS(6) CK_TILE_ROWS(7)
 CK_TILE_ROWS(8) CK_TILE_ROWS(9) CK_TILE_ROWS(10) CK_TILE_ROWS(11) CK_TILE_ROWS(12) CK_TILE_ROWS(13) CK_TILE_ROWS(14)
-static void (*const tiles[CK_ROWS + 1])(int64_t, const float *, int64_t, const float *, tile_target) = {
-    NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13,
-    tile_14};
+#define CK_TILES(way) {NULL, way##_1, way##_2, way##_3, way##_4, way##_5, way##_6, way##_7, way##_8, way##_9, way##_10, \
+                       way##_11, way##_12, way##_13, way##_14}
+typedef void (*tile_function)(int64_t, const float *, int64_t, const float *, tile_target);
+static const tile_function tiles[2][CK_ROWS + 1] = {CK_TILES(along_rows), CK_TILES(along_columns)};
 
 /// A panel of up to 32 columns of B: for each inner index its 32 elements, 0 beyond the last column.
 CK_AVX512 static void pack_panel(int64_t inner, int64_t columns, const float *b, int64_t leading, int32_t transposed,
@@ -105,15 +111,16 @@ CK_AVX512 static void multiply(const ck_product *p, float *scratch) {
                            p->b_leading, p->b_transposed, scratch + j * inner);
             for (int64_t i0 = 0; i0 < p->rows; i0 += CK_PRODUCT_ROWS) {
                 const int64_t rows = p->rows - i0 < CK_PRODUCT_ROWS ? p->rows - i0 : CK_PRODUCT_ROWS;
-                const float *a = p->a + i0 * p->a_leading + k0;
+                const int64_t row_step = p->a_transposed ? 1 : p->a_leading, inner_step = p->a_transposed ? p->a_leading : 1;
+                const float *a = p->a + i0 * row_step + k0 * inner_step;
                 for (int64_t j = 0; j < columns; j += CK_COLUMNS) {
                     tile_target t = {.leading = p->c_leading, .columns = columns - j};
                     for (int64_t i = 0; i < rows; i += CK_ROWS) {
                         t.c = p->c + (i0 + i) * p->c_leading + j0 + j;
                         t.start = k0 > 0 || p->add ? t.c : p->bias ? p->bias + j0 + j : NULL;
                         t.start_leading = k0 > 0 || p->add ? p->c_leading : 0;
-                        tiles[rows - i < CK_ROWS ? rows - i : CK_ROWS](
-                            inner, a + i * p->a_leading, p->a_leading, scratch + j * inner, t);
+                        tiles[p->a_transposed ? 1 : 0][rows - i < CK_ROWS ? rows - i : CK_ROWS](
+                            inner, a + i * row_step, p->a_leading, scratch + j * inner, t);
                     }
                 }
             }

@@ -46,13 +46,13 @@ void ck_gather_strided(int64_t element_size, int32_t rank, const int64_t *shape,
 
 // Matrix products -----------------------------------------------------------------------------------------------------
 
-/// C = A · B (+ C, or + bias in each row), all row-major with `leading` elements between rows; a transposed B is stored
-/// [columns, inner].
+/// C = A · B (+ C, or + bias in each row), all row-major with `leading` elements between rows; a transposed A is stored
+/// [inner, rows], a transposed B [columns, inner].
 typedef struct {
     int64_t rows, columns, inner;
     const float *a, *b, *bias;
     int64_t a_leading, b_leading;
-    int32_t b_transposed, add;
+    int32_t a_transposed, b_transposed, add;
     float *c;
     int64_t c_leading;
 } ck_product;
@@ -122,9 +122,9 @@ void ck_attention_gradient(ck_dtype t, int64_t rows, int64_t columns, int64_t of
 
 /// Per channel, the mean of these rows and the sum of squared distances from it.
 void ck_channel_moments(ck_dtype t, int64_t rows, int64_t channels, const void *x, double *mean, double *squares);
-/// y = (x − mean) · scale + shift; then max(·, 0) when `rectifies`.
+/// y = (x − mean) · scale + shift.
 void ck_channel_affine(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const double *scale,
-                       const double *shift, int32_t rectifies, void *y);
+                       const double *shift, void *y);
 /// Per channel, the sums of g and of g · (x − mean).
 void ck_channel_gradient_sums(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,
                               double *sum, double *product);
@@ -159,6 +159,7 @@ typedef struct {
     int64_t grid_height, grid_width, row_step, column_step;
     int64_t tap_rows, first_row, row_spacing;
     int64_t tap_columns, first_column, column_spacing;
+    int32_t is_planar;                            // the source lies plane by plane; windows fit one panel
 } ck_gather;
 
 /// Where the rows of a grid lie in an image tensor: point (y, x) is pixel (first_row + y · row_step, …).
@@ -182,11 +183,11 @@ void ck_pack_weights(ck_dtype t, const ck_weights *w, const void *weights, int64
 /// The way back, for one block of outputs: weight = Σ over parts of sums[part][k][output], parts in order.
 void ck_unpack_weights(ck_dtype t, const ck_weights *w, int64_t parts, const void *sums, int64_t sums_pitch, int64_t block,
                        void *weights);
-/// out[point] = window · weights (+ bias, may be null; then max(·, 0) when `rectifies`) for grid points first ..< last,
-/// counted over images, and blocks first_block ..< last_block of `outputs`.
+/// out[point] = window · weights (+ bias, may be null) for grid points first ..< last, counted over images, and blocks
+/// first_block ..< last_block of `outputs`.
 void ck_gather_product(ck_dtype t, const ck_gather *g, const void *source, int64_t first, int64_t last,
                        int64_t first_block, int64_t last_block, int64_t outputs, const void *weights, const void *bias,
-                       int32_t rectifies, const ck_placement *p, void *out);
+                       const ck_placement *p, void *out);
 /// sums[k][output] = Σ window[k] · gradient[output] over grid points first ..< last, for elements low ..< high of the
 /// window (at most ck_panel_depth) and some outputs; a row of sums has room for whole blocks.
 void ck_gather_outer(ck_dtype t, const ck_gather *g, const void *source, int64_t first, int64_t last, int64_t low,

@@ -53,7 +53,7 @@ enum MatrixProduct {
                 dtype, rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0 || bias != nil, into: c,
                 leadingDimension: leadingDimension)
         }
-        let usesPanels = dtype == .float32 && PanelProduct.suits(rows: rows, columns: columns, inner: inner, a)
+        let usesPanels = dtype == .float32 && PanelProduct.suits(rows: rows, columns: columns, inner: inner)
         let isWhole = !isShared || 2 * rows * columns * inner < smallProduct
         let tile =
             isWhole

@@ -15,8 +15,8 @@ enum PanelProduct {
     private static let largeTile = 1_000_000_000
 
     /// Whether a product is one that the kernel does faster: not short, not thin, and little of its last panel wasted.
-    static func suits(rows: Int, columns: Int, inner: Int, _ a: MatrixOperand) -> Bool {
-        isAvailable && !a.isTransposed && rows >= panel && inner >= panel && (columns % panel == 0 || columns >= 128)
+    static func suits(rows: Int, columns: Int, inner: Int) -> Bool {
+        isAvailable && rows >= panel && inner >= panel && (columns % panel == 0 || columns >= 128)
             && 2 * rows * columns * inner >= smallProduct
     }
 
@@ -45,7 +45,8 @@ enum PanelProduct {
             rows: Int64(rows), columns: Int64(columns), inner: Int64(inner),
             a: a.pointer.assumingMemoryBound(to: Float.self), b: b.pointer.assumingMemoryBound(to: Float.self),
             bias: bias?.assumingMemoryBound(to: Float.self), a_leading: Int64(a.leadingDimension),
-            b_leading: Int64(b.leadingDimension), b_transposed: b.isTransposed ? 1 : 0, add: adding ? 1 : 0,
+            b_leading: Int64(b.leadingDimension), a_transposed: a.isTransposed ? 1 : 0,
+            b_transposed: b.isTransposed ? 1 : 0, add: adding ? 1 : 0,
             c: c.assumingMemoryBound(to: Float.self), c_leading: Int64(leadingDimension))
         ck_multiply_f32(&product, scratch.pointer.assumingMemoryBound(to: Float.self))
         withExtendedLifetime(scratch) {}

@@ -127,7 +127,7 @@ private struct ChannelRows {
         let y = Tensor(uninitializedLike: x)
         forEachBlock { _, rows, place in
             ck_channel_affine(
-                type, rows, Int64(channels), x.pointer + place, mean, scale, shift, 0, y.freshPointer + place)
+                type, rows, Int64(channels), x.pointer + place, mean, scale, shift, y.freshPointer + place)
         }
         return y
     }

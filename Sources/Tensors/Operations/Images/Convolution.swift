@@ -31,7 +31,9 @@ extension Tensor {
         let plan = ConvolutionPlan(
             dtype: dtype, batch: shape[0], groups: groups, outputs: outputs,
             window: window.geometry("conv2d", channels: shape[1], height: shape[2], width: shape[3]))
-        let x = detached.asProductOperand().channelsLast(), w = weight.detached.asProductOperand().contiguous()
+        let operand = detached.asProductOperand()
+        let x = plan.readsPlanes ? operand.contiguous() : operand.channelsLast(),
+            w = weight.detached.asProductOperand().contiguous()
         let y = plan.forward(x, w, bias?.detached.contiguous())
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
         let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
