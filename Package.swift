@@ -99,6 +99,6 @@ let package = Package(
         .testTarget(
             name: "LightningTests",
             dependencies: ["Lightning", "Checkpoints", "ExampleModules", "TestSupport", "TrainerFixtures"],
-            swiftSettings: strict),
+            resources: [.copy("Golden")], swiftSettings: strict),
     ]
 )
