@@ -52,8 +52,8 @@ struct GoldenTests {
             let task = ClassificationTask.binary(threshold: threshold)
             func key(_ name: String) -> String { "binary/\(name)/\(threshold)" }
             try check(key("accuracy"), { Accuracy(task) }, pair, value: { [$0.compute()] }) { $0.update($1, $2) }
-            try check(key("precision"), { Precision(task) }, pair, value: { [$0.compute()] }) { $0.update($1, $2) }
-            try check(key("recall"), { Recall(task) }, pair, value: { $0.computeEach() }) { $0.update($1, $2) }
+            try check(key("precision"), { PrecisionScore(task) }, pair, value: { [$0.compute()] }) { $0.update($1, $2) }
+            try check(key("recall"), { RecallScore(task) }, pair, value: { $0.computeEach() }) { $0.update($1, $2) }
             try check(key("f1"), { F1Score(task) }, pair, value: { [$0.compute()] }) { $0.update($1, $2) }
             try check(key("confusion"), { ConfusionMatrix(task) }, pair, value: { $0.compute().doubles }) {
                 $0.update($1, $2)
@@ -141,10 +141,12 @@ struct GoldenTests {
                 value: { [$0.compute()] }
             ) { $0.update($1, $2) }
             try check(
-                "\(name)/precision/\(average)", { Precision(task, average: average) }, pair, value: { [$0.compute()] }
+                "\(name)/precision/\(average)", { PrecisionScore(task, average: average) }, pair,
+                value: { [$0.compute()] }
             ) { $0.update($1, $2) }
-            try check("\(name)/recall/\(average)", { Recall(task, average: average) }, pair, value: { [$0.compute()] })
-            {
+            try check(
+                "\(name)/recall/\(average)", { RecallScore(task, average: average) }, pair, value: { [$0.compute()] }
+            ) {
                 $0.update($1, $2)
             }
             try check("\(name)/f1/\(average)", { F1Score(task, average: average) }, pair, value: { [$0.compute()] }) {
@@ -155,10 +157,10 @@ struct GoldenTests {
         {
             $0.update($1, $2)
         }
-        try check("\(name)/precision/none", { Precision(task) }, pair, value: { $0.computeEach() }) {
+        try check("\(name)/precision/none", { PrecisionScore(task) }, pair, value: { $0.computeEach() }) {
             $0.update($1, $2)
         }
-        try check("\(name)/recall/none", { Recall(task) }, pair, value: { $0.computeEach() }) { $0.update($1, $2) }
+        try check("\(name)/recall/none", { RecallScore(task) }, pair, value: { $0.computeEach() }) { $0.update($1, $2) }
         try check("\(name)/f1/none", { F1Score(task) }, pair, value: { $0.computeEach() }) { $0.update($1, $2) }
     }
 

@@ -8,8 +8,8 @@ import Testing
 struct MetricTests {
     @Test func nothingSeenIsNotANumber() {
         let numbers = [
-            Accuracy(.multiclass(3)).compute(), Accuracy(.binary()).compute(), Precision(.multiclass(3)).compute(),
-            Recall(.binary()).compute(), F1Score(.multilabel(2), average: .weighted).compute(),
+            Accuracy(.multiclass(3)).compute(), Accuracy(.binary()).compute(), PrecisionScore(.multiclass(3)).compute(),
+            RecallScore(.binary()).compute(), F1Score(.multilabel(2), average: .weighted).compute(),
             AUROC(.binary()).compute(), AveragePrecision(.multiclass(3)).compute(), MeanSquaredError().compute(),
             AUROC(.multiclass(3), thresholds: .bins(5)).compute(), MeanAbsoluteError().compute(), R2Score().compute(),
             Perplexity().compute(), MeanMetric().compute(),
@@ -148,7 +148,7 @@ struct MetricTests {
 
     private static let mistakes = [
         "Accuracy: scores float32 [2, 3], labels int64 [3]; scores have 3 in the last dimension",
-        "Recall: a label is 3; labels are 0 ..< 3",
+        "RecallScore: a label is 3; labels are 0 ..< 3",
         "AUROC: a score is nan",
         "Accuracy: the 4 highest scores of multiclass(3)",
         "MetricState.merge: 4 sums and 0 lists with 8 and 0 lists",
@@ -158,7 +158,7 @@ struct MetricTests {
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { [number] in
             switch number {
             case 0: Accuracy(.multiclass(3)).update(.zeros([2, 3]), .zeros([3], dtype: .int64))
-            case 1: Recall(.multiclass(3)).update(.zeros([1, 3]), Tensor([Int64(3)]))
+            case 1: RecallScore(.multiclass(3)).update(.zeros([1, 3]), Tensor([Int64(3)]))
             case 2: AUROC(.binary()).update(Tensor([Double.nan]), Tensor([Int64(1)]))
             case 3: _ = Accuracy(.multiclass(3), top: 4)
             default: Accuracy(.multiclass(1)).merge(Accuracy(.multiclass(2)).state)

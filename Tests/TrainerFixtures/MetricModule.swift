@@ -10,7 +10,7 @@ public final class MetricModule: LightningModule, TrainingModule, ValidationModu
     private let named: [String: F1Score] = [
         "macro": F1Score(.multiclass(3)), "micro": F1Score(.multiclass(3), average: .micro),
     ]
-    private let precision: AveragePrecision? = AveragePrecision(.multiclass(3), thresholds: .bins(20))
+    private let averagePrecision: AveragePrecision? = AveragePrecision(.multiclass(3), thresholds: .bins(20))
     private let confusion = ConfusionMatrix(.multiclass(3))
     /// The confusion matrix of the last validation, over all ranks.
     public var lastConfusion: [Double] = []
@@ -45,9 +45,9 @@ public final class MetricModule: LightningModule, TrainingModule, ValidationModu
         confusion.update(scores, labels)
         logDictionary(["val_top1": accuracies[0], "val_top2": accuracies[1]])
         for (name, metric) in named { log("val_f1_\(name)", metric) }
-        guard let precision else { return }
-        precision.update(scores, labels)
-        log("val_ap", precision, progressBar: true)
+        guard let averagePrecision else { return }
+        averagePrecision.update(scores, labels)
+        log("val_ap", averagePrecision, progressBar: true)
         logDictionary(["val_first": Double(batch.indices[0]), "val_one": 1], reduce: .min)
     }
 

@@ -55,8 +55,9 @@ enum LoggedMetrics {
     }
 
     private static func logged(_ entries: [MetricStore.Entry], _ module: LightningModule) -> [(String, any Metric)] {
+        guard entries.contains(where: { $0.attribute != nil }) else { return [] }
         let attributes = Set(entries.compactMap(\.attribute))
-        return attributes.isEmpty ? [] : module.namedMetrics.filter { attributes.contains($0.name) }
+        return module.namedMetrics.filter { attributes.contains($0.name) }
     }
 
     // MARK: - Checkpoints

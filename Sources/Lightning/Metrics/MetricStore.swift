@@ -146,6 +146,7 @@ struct MetricStore {
     /// is.
     /// - Throws: ``TrainingError`` on every rank when a key was logged on some ranks only.
     func reduced(over strategy: any Strategy, in module: LightningModule, tag: String) throws -> [Entry] {
+        if strategy.worldSize == 1, !entries.contains(where: { $0.attribute != nil }) { return entries }
         let states = LoggedMetrics.states(entries, in: module)
         guard strategy.worldSize > 1 else { return try LoggedMetrics.computed(entries, [states], in: module) }
         let share = Share(hasBatches: hasBatches, entries: entries, states: states)

@@ -3,7 +3,7 @@ import Tensors
 /// The share of decisions for a class that were right.
 ///
 /// Hits over hits and false positives. A class without any decision for it has 0.
-public final class Precision: Metric {
+public final class PrecisionScore: Metric {
     /// Hits and misses of each class.
     public var state: MetricState
     private let task: ClassificationTask
@@ -23,7 +23,7 @@ public final class Precision: Metric {
     /// Adds a batch: scores (or classes) and labels as the task says.
     public func update(_ scores: Tensor, _ labels: Tensor) {
         var counts = ClassCounts(state.sums)
-        counts.add("Precision", task, scores, labels)
+        counts.add("PrecisionScore", task, scores, labels)
         state.sums = counts.sums
     }
 
@@ -43,7 +43,7 @@ public final class Precision: Metric {
 /// The share of a class's samples that were found.
 ///
 /// Hits over hits and false negatives. A class without any sample has 0.
-public final class Recall: Metric {
+public final class RecallScore: Metric {
     /// Hits and misses of each class.
     public var state: MetricState
     private let task: ClassificationTask
@@ -63,7 +63,7 @@ public final class Recall: Metric {
     /// Adds a batch: scores (or classes) and labels as the task says.
     public func update(_ scores: Tensor, _ labels: Tensor) {
         var counts = ClassCounts(state.sums)
-        counts.add("Recall", task, scores, labels)
+        counts.add("RecallScore", task, scores, labels)
         state.sums = counts.sums
     }
 
