@@ -52,6 +52,8 @@ struct Options {
             case "killAt": end = (try number(), SIGKILL)
             case "terminateAt": end = (try number(), SIGTERM)
             case "sanity": run.trainer.sanityValidationBatches = try number()
+            case "loggers":
+                run.trainer.loggers = value.split(separator: ",").compactMap { LoggerKind(rawValue: String($0)) }
             case "kind": kind = value
             case "ownWeights": hasOwnWeights = value == "yes"
             default: throw OnPurpose("there is no option '\(key)'")

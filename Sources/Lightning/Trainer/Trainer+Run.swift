@@ -23,6 +23,9 @@ extension Trainer {
         stopReason = nil
         self.module = module
         module.attachedTrainer = self
+        module.metricNames = [:]
+        // A run that failed may have left something in them.
+        for (_, metric) in module.namedMetrics { metric.reset() }
         data?.trainer = self
         // Elsewhere there is nothing to save, and a signal does what it always does.
         if stage == .fit { SignalWatch.install() }
