@@ -116,6 +116,9 @@ func control(_ options: Options) throws {
     let trainer = try run.makeTrainer()
     let isLast = trainer.globalRank == trainer.worldSize - 1
     let module = try ToyModule(run.module)
+    module.atBatchStart = { index in
+        if options.kind == "skip epoch on one rank", isLast, index == 1 { throw SkipRestOfEpoch() }
+    }
     module.inTraining = { module, _, index in
         switch options.kind {
         case "skip on one rank" where isLast && index == 1: throw SkipBatch()

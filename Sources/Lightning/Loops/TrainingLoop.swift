@@ -48,7 +48,7 @@ struct TrainingLoop<M: TrainingModule> {
         var mustStop = isFinished  // resumed where only a validation or the end of the epoch was still to come
         while true {
             if trainer.progress.awaitsValidation { mustStop = try validate() || mustStop }
-            guard !mustStop, let next = try read(batches) else { break }
+            guard !mustStop, trainer.progress.batchInEpoch < count, let next = try read(batches) else { break }
             if let control = try runBatch(next, &window, isLast: next.index == count - 1) {
                 if control.signal != 0 { try interrupt(control.signal) }
                 mustStop = try trainer.stopsNow(control)
@@ -64,6 +64,8 @@ struct TrainingLoop<M: TrainingModule> {
     private struct Window {
         var samples = 0
         var batches = 0
+        /// Whether this rank wants the rest of the epoch left out: it joins the window's end with what it has.
+        var skipsEpoch = false
     }
 
     /// The next batch; what goes wrong in reading it is reported as that batch's.
@@ -86,15 +88,21 @@ struct TrainingLoop<M: TrainingModule> {
         RandomContext.current.begin(step: trainer.progress.batch, shard: trainer.globalRank)
         trainer.logging.scope = .trainingBatch
 
-        var batch = next.batch  // nil when a short batch has no samples for this rank: it joins with a weight of 0
+        // Nil too when a short batch has no samples for this rank: it joins with a weight of 0.
+        var batch = window.skipsEpoch ? nil : next.batch
         var boxed: (any DataBatch)?  // what hooks are handed
         if let present = batch {
             let original: any DataBatch = present
             trainer.logging.batchSize = present.sampleCount
-            try trainer.call(
-                { try $0.onTrainBatchStart(trainer, module, original, batchIndex: index) },
-                { try module.onTrainBatchStart(original, batchIndex: index) })
-            (batch, boxed) = try trainer.transfer(boxed: original, to: module)
+            do {
+                try trainer.call(
+                    { try $0.onTrainBatchStart(trainer, module, original, batchIndex: index) },
+                    { try module.onTrainBatchStart(original, batchIndex: index) })
+                (batch, boxed) = try trainer.transfer(boxed: original, to: module)
+            } catch is SkipRestOfEpoch {
+                window.skipsEpoch = true
+                batch = nil
+            }
         }
 
         // Forward.
@@ -102,7 +110,9 @@ struct TrainingLoop<M: TrainingModule> {
 
         // Clear gradients.
         window.batches += 1
-        if window.batches == 1 {
+        if window.batches == 1, window.skipsEpoch {
+            optimizer.zeroGradients()  // the other ranks' gradients may still come
+        } else if window.batches == 1 {
             try trainer.call(
                 { try $0.onBeforeZeroGrad(trainer, module, optimizer) }, { try module.onBeforeZeroGrad(optimizer) })
             try module.optimizerZeroGrad(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
@@ -114,7 +124,9 @@ struct TrainingLoop<M: TrainingModule> {
         window.samples += samples
         let isWeighted = trainer.worldSize > 1 || accumulation > 1
         if endsWindow {
-            trainer.strategy.beginStep(trainer.stepControl(samples: window.samples), averages: isWeighted)
+            var control = trainer.stepControl(samples: window.samples)
+            control.skipsEpoch = window.skipsEpoch
+            trainer.strategy.beginStep(control, averages: isWeighted)
         }
         if let loss {
             let weighted = isWeighted ? loss * Double(samples) : loss
@@ -145,7 +157,9 @@ struct TrainingLoop<M: TrainingModule> {
             trainer.progress.advanceStep()
             try trainer.advanceSchedules(.step)
         }
-        if endsWindow, isValidationDue(afterBatches: window.batches, upTo: index, isLast, steps) {
+        if control?.skipsEpoch == true {
+            trainer.progress.skipToEnd(ofEpochWith: batchCount)
+        } else if endsWindow, isValidationDue(afterBatches: window.batches, upTo: index, isLast, steps) {
             trainer.progress.awaitValidation()
         }
         if endsWindow { window = Window() }

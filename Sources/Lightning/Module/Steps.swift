@@ -23,18 +23,22 @@ public protocol TrainingModule: LightningModule {
 public protocol ValidationModule: LightningModule {
     /// What the step receives.
     associatedtype ValidationBatch: DataBatch
+    /// What the step returns for the hooks after the batch, if anything.
+    associatedtype ValidationOutput
 
     /// Evaluates a batch; what it logs is averaged over all samples of all ranks.
-    func validationStep(_ batch: ValidationBatch, batchIndex: Int) throws
+    func validationStep(_ batch: ValidationBatch, batchIndex: Int) throws -> ValidationOutput
 }
 
 /// A module that can be tested.
 public protocol TestModule: LightningModule {
     /// What the step receives.
     associatedtype TestBatch: DataBatch
+    /// What the step returns for the hooks after the batch, if anything.
+    associatedtype TestOutput
 
     /// Evaluates a batch; what it logs is averaged over all samples of all ranks.
-    func testStep(_ batch: TestBatch, batchIndex: Int) throws
+    func testStep(_ batch: TestBatch, batchIndex: Int) throws -> TestOutput
 }
 
 /// A module that can predict.
@@ -59,6 +63,15 @@ public protocol HyperparameterModule: LightningModule {
 /// Thrown by a training step to leave its batch out.
 public struct SkipBatch: Error {
     /// A request to go on with the next batch.
+    public init() {}
+}
+
+/// Thrown by `onTrainBatchStart` to leave out its batch and the rest of the epoch.
+///
+/// The epoch ends then, without a validation. On many ranks the present batches of the others still count; when
+/// gradients are accumulated, the window they are in does. All ranks end the epoch after the same batch.
+public struct SkipRestOfEpoch: Error {
+    /// A request to go on with the next epoch.
     public init() {}
 }
 

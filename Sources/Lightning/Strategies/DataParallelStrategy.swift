@@ -39,7 +39,10 @@ final class DataParallelStrategy: Strategy {
     func beginStep(_ control: StepControl, averages: Bool) {
         self.control = control
         reducer?.begin(
-            payload: [Double(control.samples), control.stops ? 1 : 0, Double(control.signal), 0, 0, 0, 0, 0],
+            payload: [
+                Double(control.samples), control.stops ? 1 : 0, Double(control.signal), control.skipsEpoch ? 1 : 0,
+                0, 0, 0, 0,
+            ],
             dividing: averages)
     }
 
@@ -53,6 +56,7 @@ final class DataParallelStrategy: Strategy {
             all.samples += Int(payload[0])
             all.stops = all.stops || payload[1] != 0
             all.signal = max(all.signal, Int32(payload[2]))
+            all.skipsEpoch = all.skipsEpoch || payload[3] != 0
         }
         return all
     }

@@ -11,12 +11,15 @@ public struct StepControl: Sendable, Equatable {
     public var stops = false
     /// The signal that asked for an end, or 0.
     public var signal: Int32 = 0
+    /// Whether the rest of the epoch should be left out.
+    public var skipsEpoch = false
 
     /// What a rank has to say.
-    public init(samples: Int = 0, stops: Bool = false, signal: Int32 = 0) {
+    public init(samples: Int = 0, stops: Bool = false, signal: Int32 = 0, skipsEpoch: Bool = false) {
         self.samples = samples
         self.stops = stops
         self.signal = signal
+        self.skipsEpoch = skipsEpoch
     }
 }
 
