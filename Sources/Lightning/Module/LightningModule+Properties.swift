@@ -27,6 +27,17 @@ extension LightningModule {
     /// All loggers.
     public final var loggers: [any MetricLogger] { attachedTrainer?.loggers ?? [] }
 
+    /// Whether the trainer computes and applies gradients; false for a ``ManualTrainingModule``.
+    public final var automaticOptimization: Bool { !(self is any ManualTrainingModule) }
+
+    /// The optimizers of the present fit, in the order of `configureOptimizers`; none outside of a fit.
+    public final func optimizers() -> [LightningOptimizer] { attachedTrainer?.lightningOptimizers ?? [] }
+
+    /// The learning-rate schedules of the present fit, optimizer by optimizer; none outside of a fit.
+    public final func learningRateSchedulers() -> [LearningRateScheduler] {
+        attachedTrainer?.learningRateSchedulers ?? []
+    }
+
     /// Prints on global rank 0 only, above the progress bar.
     public final func print(_ items: Any..., separator: String = " ") {
         let text = items.map { "\($0)" }.joined(separator: separator)

@@ -5,10 +5,18 @@ import Tensors
 // Each protocol has its own type of batch, found by the compiler from the signature of the step: a module may train on
 // labelled data and predict on data without labels.
 
-/// A module that can be trained.
-public protocol TrainingModule: LightningModule {
-    /// What the step receives.
+/// A module that can be trained, in one of two ways: as a ``TrainingModule`` or as a ``ManualTrainingModule``.
+public protocol TrainableModule<TrainingBatch>: LightningModule {
+    /// What the training step receives.
     associatedtype TrainingBatch: DataBatch
+}
+
+/// A module that can be trained: it says what the loss is, and the trainer does the rest.
+///
+/// There is one optimizer; with several, which one follows what must be said: ``ManualTrainingModule``.
+public protocol TrainingModule<TrainingBatch>: TrainableModule {
+    /// What the step receives.
+    associatedtype TrainingBatch  // again, so that it is inferred from the step
 
     /// The loss of a batch: a scalar, the mean over its samples.
     ///

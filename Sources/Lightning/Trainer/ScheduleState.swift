@@ -3,6 +3,8 @@ import Optimizers
 /// A learning-rate schedule with its counter.
 struct ScheduleState {
     let configuration: ScheduleConfiguration
+    /// The optimizer whose learning rates it sets.
+    let optimizerIndex: Int
     /// Intervals passed.
     private(set) var intervals = 0
 
@@ -12,7 +14,25 @@ struct ScheduleState {
         var plateau: PlateauSchedule.State?
     }
 
-    init(_ configuration: ScheduleConfiguration) { self.configuration = configuration }
+    init(_ configuration: ScheduleConfiguration, optimizerIndex: Int) {
+        self.configuration = configuration
+        self.optimizerIndex = optimizerIndex
+    }
+
+    /// Moves a function of time by one step of its own; false for a plateau schedule.
+    mutating func move() -> Bool {
+        guard case .function = configuration.kind else { return false }
+        intervals += configuration.frequency
+        return true
+    }
+
+    /// Shows a plateau schedule its metric; false for a function of time.
+    mutating func observe(_ value: Double) -> Bool {
+        guard case .plateau(let schedule, _) = configuration.kind else { return false }
+        intervals += configuration.frequency
+        _ = schedule.observe(value)
+        return true
+    }
 
     /// Counts one interval of a kind; plateau schedules look at their metric.
     ///
@@ -52,9 +72,14 @@ struct ScheduleState {
 }
 
 extension Trainer {
-    /// Moves all schedules by one interval and sets the learning rates.
+    /// The schedules, to be moved by hand.
+    public var learningRateSchedulers: [LearningRateScheduler] {
+        schedules.indices.map { LearningRateScheduler($0, of: self) }
+    }
+
+    /// Moves all schedules by one interval and sets the learning rates, unless the module does that itself.
     func advanceSchedules(_ interval: ScheduleConfiguration.Interval) throws {
-        guard !schedules.isEmpty else { return }
+        guard !schedules.isEmpty, manualState == nil else { return }
         for index in schedules.indices {
             try schedules[index].advance(interval) { name in
                 let value = try monitored(name, by: "a plateau schedule", .epoch)
@@ -69,10 +94,14 @@ extension Trainer {
         applySchedules()
     }
 
-    /// Sets the learning rate of every group to its initial one times all factors.
+    /// Sets the learning rate of every group to its initial one times all factors of its optimizer's schedules.
     func applySchedules() {
-        guard let optimizer, !schedules.isEmpty else { return }
-        let factor = schedules.reduce(1) { $0 * $1.factor }
-        for group in optimizer.groups { group.learningRate = group.initialLearningRate * factor }
+        guard !schedules.isEmpty else { return }
+        for (index, optimizer) in optimizers.enumerated() {
+            let own = schedules.lazy.filter { $0.optimizerIndex == index }
+            guard !own.isEmpty else { continue }
+            let factor = own.reduce(1) { $0 * $1.factor }
+            for group in optimizer.groups { group.learningRate = group.initialLearningRate * factor }
+        }
     }
 }

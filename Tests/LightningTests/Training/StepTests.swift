@@ -166,6 +166,6 @@ struct StepTests {
             try Trainer(configuration: run.trainer, loggers: []).fit(
                 Wrong(), train: DataLoader(Numbers(values: [1, 2]), batchSize: 2))
         }
-        #expect(error?.description == "trainingStep returned a loss of shape \(Shape([2, 1])); a loss is one number")
+        #expect(error?.description == "the loss has shape \(Shape([2, 1])); a loss is one number")
     }
 }
