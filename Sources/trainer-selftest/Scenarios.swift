@@ -149,21 +149,6 @@ func control(_ options: Options) throws {
     try trainer.saveCheckpoint(options.run.directory + "/" + options.final)
 }
 
-/// Gathers tensors of equal and unequal shapes.
-func gather(_ options: Options) throws {
-    let trainer = try options.run.makeTrainer()
-    let module = try ToyModule(options.run.module)
-    module.atEpochEnd = { module in
-        let rank = module.globalRank
-        let equal = try module.allGather(Tensor([Double(rank), 10]))
-        report(trainer, "equal", "\(equal.shape) \(equal.doubles)")
-        let unequal = try module.allGatherUnequal(Tensor((0...rank).map { Int64($0) }))
-        report(trainer, "unequal", unequal.map { "\($0.dtype) \($0.shape) \($0.doubles)" }.joined(separator: ", "))
-        if options.kind == "unequal" { _ = try module.allGather(Tensor(filling: 1, shape: [rank + 1])) }
-    }
-    try trainer.fit(module, train: options.run.loader(options.run.samples))
-}
-
 /// A module whose only metric is logged by the last rank alone.
 private final class OneSidedModule: LightningModule, TrainingModule, ValidationModule {
     private let weight = Parameter(Tensor([1.0]))

@@ -60,6 +60,7 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
 
     func run(_ batch: M.TrainingBatch?, _ index: Int, _ window: inout AccumulationWindow) throws -> BatchOutcome {
         // Forward.
+        trainer.gathersInBackward = false
         let loss = try batch.flatMap { try step($0, index) }
 
         // Clear gradients.
@@ -76,17 +77,16 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
         let samples = loss == nil ? 0 : batch?.sampleCount ?? 0
         window.samples += samples
         let isWeighted = trainer.worldSize > 1 || window.gathers
-        if window.ends {
-            var control = trainer.stepControl(samples: window.samples)
-            control.skipsEpoch = window.skipsEpoch
-            trainer.strategy.beginStep(control, averages: isWeighted)
-        }
+        // Gradients travel while the backward pass goes on, but not beside collectives of its own.
+        let travelsLate = trainer.gathersInBackward
+        if window.ends, !travelsLate { begin(window, isWeighted) }
         if let loss {
             let weighted = isWeighted ? loss * Double(samples) : loss
             try trainer.call(
                 { try $0.onBeforeBackward(trainer, module, weighted) }, { try module.onBeforeBackward(weighted) })
-            try module.backward(weighted)
+            try trainer.runBackward(module, weighted)
         }
+        if window.ends, travelsLate { begin(window, isWeighted) }
         let control = window.ends ? try trainer.strategy.finishStep() : nil
         // When all ranks skipped there is nothing to update by. Otherwise even a rank without samples holds the gradients
         // of all now, and what is done to them must be done on every rank.
@@ -106,6 +106,12 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
         }
         return BatchOutcome(
             loss: loss, control: control, samples: control?.samples ?? 0, skipsEpoch: control?.skipsEpoch ?? false)
+    }
+
+    private func begin(_ window: AccumulationWindow, _ isWeighted: Bool) {
+        var control = trainer.stepControl(samples: window.samples)
+        control.skipsEpoch = window.skipsEpoch
+        trainer.strategy.beginStep(control, averages: isWeighted)
     }
 
     /// The module's step, with a loss that can be differentiated; nil when the module skips the batch.

@@ -108,10 +108,11 @@ struct TrainingLoop<M: TrainableModule> {
         // Progress moves here, but for the count of updates, which moves with each of them.
         trainer.progress.advanceBatch(samples: outcome.samples)
         let steps = stepsBefore..<trainer.progress.step
+        trainer.stepsOfBatch = steps
         if !steps.isEmpty { try trainer.advanceSchedules(.step) }
         if outcome.skipsEpoch {
             trainer.progress.skipToEnd(ofEpochWith: batchCount)
-        } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index, isLast, steps) {
+        } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index, isLast) {
             trainer.progress.awaitValidation()
         }
         if window.ends { window = AccumulationWindow() }
@@ -122,21 +123,16 @@ struct TrainingLoop<M: TrainableModule> {
                 { try $0.onTrainBatchEnd(trainer, module, result, batch: boxed, batchIndex: index) },
                 { try module.onTrainBatchEnd(result, batch: boxed, batchIndex: index) })
         }
-        if !steps.isEmpty { try afterSteps(steps) }
+        if !steps.isEmpty { try afterSteps() }
         return outcome.control
     }
 
     /// Lets loggers and callbacks look, after a batch with one update or, with several optimizers, more.
-    private func afterSteps(_ steps: Range<Int>) throws {
-        if isMultiple(of: trainer.configuration.logEverySteps, in: steps) {
+    private func afterSteps() throws {
+        if trainer.hasJustTaken(multipleOf: trainer.configuration.logEverySteps) {
             try trainer.logToLoggers(trainer.logging.takeStepValues())
         }
         for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .optimizerStep) }
-    }
-
-    /// Whether one of some steps, which begin after the lower bound, completes a multiple of an interval.
-    private func isMultiple(of interval: Int, in steps: Range<Int>) -> Bool {
-        interval > 0 && steps.upperBound / interval > steps.lowerBound / interval
     }
 
     // MARK: - Validation
@@ -149,12 +145,10 @@ struct TrainingLoop<M: TrainableModule> {
     }
 
     /// Whether a validation falls due in the window of batches that ends with `index`.
-    private func isValidationDue(afterBatches count: Int, upTo index: Int, _ isLast: Bool, _ steps: Range<Int>)
-        -> Bool
-    {
+    private func isValidationDue(afterBatches count: Int, upTo index: Int, _ isLast: Bool) -> Bool {
         guard validatesInFit else { return false }
         let flags = trainer.configuration
-        if let interval = flags.validateEverySteps { return isMultiple(of: interval, in: steps) }
+        if let interval = flags.validateEverySteps { return trainer.hasJustTaken(multipleOf: interval) }
         if let interval = flags.validateEveryBatches { return (index + 1) / interval > (index + 1 - count) / interval }
         return isLast && (trainer.progress.epoch + 1) % flags.validateEveryEpochs == 0
     }
@@ -220,6 +214,12 @@ struct TrainingLoop<M: TrainableModule> {
 }
 
 extension Trainer {
+    /// Whether the optimizer steps of the newest batch, of which there may be several, have reached or passed a multiple of
+    /// `interval`.
+    func hasJustTaken(multipleOf interval: Int) -> Bool {
+        interval > 0 && stepsOfBatch.upperBound / interval > stepsOfBatch.lowerBound / interval
+    }
+
     /// What this rank has to say at an optimizer step.
     func stepControl(samples: Int) -> StepControl {
         if let limit = configuration.maxSeconds, isGlobalZero, seconds - trainingBegan >= limit {

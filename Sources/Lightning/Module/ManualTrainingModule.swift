@@ -42,7 +42,7 @@ extension ManualTrainingModule {
         let weighted = trainer.worldSize > 1 ? loss * state.share : loss
         try trainer.call(
             { try $0.onBeforeBackward(trainer, self, weighted) }, { try onBeforeBackward(weighted) })
-        try backward(weighted)
+        try trainer.runBackward(self, weighted)
         try trainer.call({ try $0.onAfterBackward(trainer, self) }, { try onAfterBackward() })
     }
 

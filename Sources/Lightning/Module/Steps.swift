@@ -120,7 +120,7 @@ public struct ScheduleConfiguration {
     /// The two kinds of schedule.
     enum Kind {
         case function(any LearningRateSchedule)
-        case plateau(PlateauSchedule, monitor: String)
+        case plateau(PlateauSchedule, monitor: String, strict: Bool)
     }
 
     let kind: Kind
@@ -143,12 +143,20 @@ public struct ScheduleConfiguration {
     }
 
     /// A schedule that watches a logged metric, after each validation or epoch.
+    ///
+    /// - Parameters:
+    ///   - plateau: The schedule.
+    ///   - monitor: The metric.
+    ///   - interval: `.validation` or `.epoch`; values of single steps are not the same on all ranks.
+    ///   - frequency: How many of those make a look at the metric.
+    ///   - strict: Whether it is an error when nothing logs the metric; otherwise the schedule waits for it.
+    ///   - name: A name for logs.
     public init(
         plateau: PlateauSchedule, monitor: String, interval: Interval = .validation, frequency: Int = 1,
-        name: String? = nil
+        strict: Bool = true, name: String? = nil
     ) {
         precondition(frequency > 0 && interval != .step, "a plateau schedule counts validations or epochs")
-        kind = .plateau(plateau, monitor: monitor)
+        kind = .plateau(plateau, monitor: monitor, strict: strict)
         self.interval = interval
         self.frequency = frequency
         self.name = name

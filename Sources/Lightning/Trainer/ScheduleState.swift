@@ -28,7 +28,7 @@ struct ScheduleState {
 
     /// Shows a plateau schedule its metric; false for a function of time.
     mutating func observe(_ value: Double) -> Bool {
-        guard case .plateau(let schedule, _) = configuration.kind else { return false }
+        guard case .plateau(let schedule, _, _) = configuration.kind else { return false }
         intervals += configuration.frequency
         _ = schedule.observe(value)
         return true
@@ -38,28 +38,29 @@ struct ScheduleState {
     ///
     /// - Parameters:
     ///   - interval: What has passed.
-    ///   - metric: Gives a metric by name, or nil when it has no new value.
+    ///   - metric: Gives a metric by name, or nil when it has no new value; an error if it must have one.
     /// - Throws: ``TrainingError`` when the monitored metric does not exist, with the names that do.
     mutating func advance(
-        _ interval: ScheduleConfiguration.Interval, metric: (_ name: String) throws -> Double?
+        _ interval: ScheduleConfiguration.Interval, metric: (_ name: String, _ strict: Bool) throws -> Double?
     ) throws {
         guard interval == configuration.interval else { return }
         intervals += 1
-        guard case .plateau(let schedule, let monitor) = configuration.kind, intervals % configuration.frequency == 0
+        guard case .plateau(let schedule, let monitor, let strict) = configuration.kind,
+            intervals % configuration.frequency == 0
         else { return }
-        if let value = try metric(monitor) { _ = schedule.observe(value) }
+        if let value = try metric(monitor, strict) { _ = schedule.observe(value) }
     }
 
     /// What the initial learning rate is multiplied by now.
     var factor: Double {
         switch configuration.kind {
         case .function(let schedule): schedule.factor(after: intervals / configuration.frequency)
-        case .plateau(let schedule, _): schedule.state.factor
+        case .plateau(let schedule, _, _): schedule.state.factor
         }
     }
 
     var saved: Saved {
-        if case .plateau(let schedule, _) = configuration.kind {
+        if case .plateau(let schedule, _, _) = configuration.kind {
             return Saved(intervals: intervals, plateau: schedule.state)
         }
         return Saved(intervals: intervals)
@@ -67,7 +68,7 @@ struct ScheduleState {
 
     mutating func restore(_ saved: Saved) {
         intervals = saved.intervals
-        if case .plateau(let schedule, _) = configuration.kind, let state = saved.plateau { schedule.state = state }
+        if case .plateau(let schedule, _, _) = configuration.kind, let state = saved.plateau { schedule.state = state }
     }
 }
 
@@ -81,9 +82,10 @@ extension Trainer {
     func advanceSchedules(_ interval: ScheduleConfiguration.Interval) throws {
         guard !schedules.isEmpty, manualState == nil else { return }
         for index in schedules.indices {
-            try schedules[index].advance(interval) { name in
+            try schedules[index].advance(interval) { name, strict in
+                guard strict || logging.callbackMetrics[name] != nil else { return nil }
                 let value = try monitored(name, by: "a plateau schedule", .epoch)
-                guard value != nil || interval != .validation else {
+                guard value != nil || interval != .validation || !strict else {
                     throw TrainingError(
                         "a plateau schedule counts validations, and none logs '\(name)', which it monitors; let it count epochs (interval: .epoch)"
                     )

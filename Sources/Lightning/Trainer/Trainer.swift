@@ -58,6 +58,12 @@ public final class Trainer {
     var schedules: [ScheduleState] = []
     /// What optimizers share when the module applies gradients itself; nil when the trainer does.
     var manualState: ManualState?
+    /// The optimizer steps of the newest batch: how many were taken before it, and after it.
+    var stepsOfBatch = 0..<0
+    /// Whether the present batch has gathered tensors of all ranks in such a way that its backward pass does too.
+    var gathersInBackward = false
+    /// What went wrong in a collective of the present backward pass.
+    var backwardError: (any Error)?
     /// Whether the present fit goes on from a checkpoint.
     var isResuming = false
     /// Samples of a full batch over all ranks.

@@ -75,6 +75,22 @@ struct HookOrderTests {
         expectSame(hooks.calls, wanted)
     }
 
+    /// Validation comes after the hooks at the end of its batch; in the middle of an epoch callbacks look at its metrics.
+    @Test func fitThatValidatesAfterEachBatch() throws {
+        let trainer = try trainer {
+            ($0.maxEpochs, $0.accumulateGradientBatches, $0.validateEveryBatches) = (1, 1, 1)
+            $0.sanityValidationBatches = 0
+        }
+        try trainer.fit(RecordingModule(hooks), train: loader(6), validation: loader(4))
+        let batches = (0..<3).flatMap { index in
+            trainingBatch(index, epoch: 0, clears: true, steps: true) + validation(batches: 2)
+                + (index < 2 ? ["callback onMetricsReady validation"] : [])
+        }
+        var wanted = beginning(.fit) + ["configureOptimizers"] + both("onFitStart") + both("onTrainStart")
+        wanted += both("onTrainEpochStart 0") + batches + both("onTrainEpochEnd 0") + ["callback onMetricsReady epoch"]
+        expectSame(hooks.calls, wanted + both("onTrainEnd") + both("onFitEnd") + both("teardown fit"))
+    }
+
     @Test func fitWithoutValidation() throws {
         try trainer { $0.maxEpochs = 1 }.fit(RecordingModule(hooks), train: loader(6))
         let batches = epoch(0).filter { !$0.contains("alidation") }

@@ -98,6 +98,21 @@ import TrainerFixtures
         #expect(counter.steps == [4, 6, 10])
     }
 
+    /// So do checkpoints and loggers.
+    @Test func checkpointsComeWithTheBatchThatPassesAMultipleOfSteps() throws {
+        final class Recorder: Callback {
+            var saved: [Int] = []
+            override func onSaveCheckpoint(
+                _ trainer: Trainer, _ module: LightningModule, _ checkpoint: inout Checkpoint
+            ) { saved.append(trainer.globalStep) }
+        }
+        let (recorder, run) = (Recorder(), run { $0.maxEpochs = 1 })
+        let checkpoint = ModelCheckpoint(everySteps: 3, directory: scratch.file("checkpoints"))
+        let trainer = try Trainer(configuration: run.trainer, callbacks: [recorder, checkpoint])
+        try trainer.fit(module(), train: run.loader(20))
+        #expect(recorder.saved.prefix(3) == [4, 6, 10])
+    }
+
     /// A run that is saved in the middle of an epoch and goes on ends with the same bits.
     @Test func aResumedRunGoesOnWithAllOptimizers() throws {
         let whole = module(), path = scratch.file("middle.h5")
