@@ -136,6 +136,7 @@ extension DType {
         case .float64: .float64
         case .int64: .int64
         case .uint8: .uint8
+        case .bfloat16: .bfloat16
         }
     }
 }

@@ -34,6 +34,7 @@ struct Options {
             case "steps": run.trainer.maxSteps = try number()
             case "accumulate": run.trainer.accumulateGradientBatches = try number()
             case "validateEvery": run.trainer.validateEveryBatches = try number()
+            case "precision": run.trainer.precision = Precision(named: value) ?? .float32
             case "clip": run.trainer.gradientClipNorm = Double(value)
             case "samples": run.samples = try number()
             case "heldOut": run.heldOut = try number()

@@ -11,6 +11,9 @@ open class LightningModule: Module {
     /// The trainer that runs this module; nil outside a run.
     public internal(set) final weak var attachedTrainer: Trainer?
 
+    /// Whether a trainer has given parameters and buffers the types of its precision.
+    final var wasConverted = false
+
     /// Whether ``prepareData()`` runs once per node (true) or once for the whole job.
     open var prepareDataPerNode: Bool { true }
 

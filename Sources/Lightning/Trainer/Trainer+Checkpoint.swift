@@ -65,6 +65,7 @@ extension Trainer {
         var checkpoint = Checkpoint()
         checkpoint.model = module.stateDictionary
         try checkpoint.set("module", String(describing: type(of: module)))
+        try checkpoint.set("precision", configuration.precision)
         if let module = module as? any HyperparameterModule {
             try checkpoint.set("hyperparameters", module.hyperparameters)
         }
@@ -195,6 +196,13 @@ extension Trainer {
         if run.seed != seed {
             print(
                 "note: the checkpoint was made with seed \(run.seed), this run has \(seed): the order of samples changes"
+            )
+        }
+        // Files of earlier versions do not say; they were made in float32.
+        let precision = try checkpoint.get("precision", as: Precision.self) ?? .float32
+        if precision != configuration.precision {
+            print(
+                "note: the checkpoint was made in \(precision), this run has \(configuration.precision): it is converted"
             )
         }
         guard checkpoint.optimizers.count == optimizers.count else {

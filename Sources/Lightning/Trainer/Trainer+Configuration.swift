@@ -58,6 +58,8 @@ extension Trainer {
         public var allowsNonFiniteLoss = false
         /// Asks for so many ranks: an error when the program was started with another number.
         public var ranks: Int?
+        /// The number types of the run: `float32`, `float64True`, `bfloat16Mixed` or `bfloat16True`.
+        public var precision = Precision.float32
         /// Leaves out logging, checkpoints, progress and summary, to measure bare speed.
         public var barebones = false
 

@@ -84,7 +84,7 @@ struct ConvolutionPlan {
 
     /// Σ over output pixels of window · gradient.
     func weightGradient(_ gy: Tensor, _ x: Tensor, into gw: Tensor) {
-        if let winograd { return winograd.weightGradient(gy, x, into: gw) }
+        if let winograd, winograd.paysForWeights { return winograd.weightGradient(gy, x, into: gw) }
         let product = GatheredOuterProduct(
             dtype: dtype, batch: batch, rows: rows.forward, columns: columns.forward,
             source: ImageMemory(x, channels: groupChannels), gradient: ImageMemory(gy, channels: groupOutputs))
