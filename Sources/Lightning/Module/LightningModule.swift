@@ -83,7 +83,8 @@ open class LightningModule: Module {
     open func onBeforeBackward(_ loss: Tensor) throws {}
     /// The backward pass.
     open func backward(_ loss: Tensor) throws { loss.backward() }
-    /// After the backward pass; at the end of an accumulation window gradients are averages over all samples.
+    /// After the backward pass; at the end of an accumulation window gradients are averages over all samples, while in a
+    /// ``ManualTrainingModule`` they are still this rank's own.
     open func onAfterBackward() throws {}
     /// Before gradients are clipped and applied.
     open func onBeforeOptimizerStep(_ optimizer: Optimizer) throws {}

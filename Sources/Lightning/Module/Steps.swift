@@ -77,7 +77,8 @@ public struct SkipBatch: Error {
 /// Thrown by `onTrainBatchStart` to leave out its batch and the rest of the epoch.
 ///
 /// The epoch ends then, without a validation. On many ranks the present batches of the others still count; when
-/// gradients are accumulated, the window they are in does. All ranks end the epoch after the same batch.
+/// gradients are accumulated, the window they are in does. All ranks end the epoch after the same batch. With a
+/// ``ManualTrainingModule`` all ranks must ask for it at the same batch.
 public struct SkipRestOfEpoch: Error {
     /// A request to go on with the next epoch.
     public init() {}

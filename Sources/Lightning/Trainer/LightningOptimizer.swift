@@ -6,7 +6,7 @@ import Tensors
 ///
 /// ``LightningModule/optimizers()`` gives them.
 public final class LightningOptimizer {
-    /// The optimizer itself, with its groups and learning rates.
+    /// The optimizer itself, with its groups and learning rates; its own `step()` neither sums gradients nor counts.
     public let optimizer: Optimizer
     /// Its place in what `configureOptimizers` returned.
     public let index: Int
