@@ -90,7 +90,7 @@ public final class ModelCheckpoint: Callback {
     public override func onMetricsReady(_ trainer: Trainer, _ module: LightningModule, _ moment: MetricsMoment) throws {
         switch moment {
         case .optimizerStep:
-            guard let everySteps, trainer.progress.step % everySteps == 0 else { return }
+            guard let everySteps, trainer.hasJustTaken(multipleOf: everySteps) else { return }
             try saveLast(trainer, module)
         case .validation: if monitor != nil { try saveScored(trainer, moment) }
         case .epoch:
