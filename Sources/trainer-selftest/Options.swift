@@ -58,7 +58,8 @@ struct Options {
         }
         if saves {
             run.checkpoint = ModelCheckpoint(
-                monitor: checkpoint.monitor, saveTop: 2, everySteps: checkpoint.everySteps,
+                monitor: checkpoint.monitor, saveTop: checkpoint.monitor == nil ? 1 : 2,
+                everySteps: checkpoint.everySteps,
                 directory: directory + "/checkpoints")
         }
     }

@@ -80,7 +80,7 @@ struct TrainingLoop<M: TrainingModule> {
         -> StepControl?
     {
         let index = next.index
-        let accumulation = trainer.configuration.accumulateGradientBatches
+        let accumulation = trainer.accumulateGradientBatches
         let endsWindow = (index + 1) % accumulation == 0 || isLast
         Watchdog.phase = TrainingPhase("training", epoch: trainer.progress.epoch, batch: index)
         RandomContext.current.begin(step: trainer.progress.batch, shard: trainer.globalRank)
@@ -260,7 +260,7 @@ struct TrainingLoop<M: TrainingModule> {
     private var isFinished: Bool {
         let flags = trainer.configuration
         if let steps = flags.maxSteps, trainer.progress.step >= steps { return true }
-        let unlimited = flags.maxSteps != nil || flags.maxSeconds != nil
+        let unlimited = flags.maxSteps != nil || trainer.callbacks.contains { $0 is TrainingTimer }
         if let epochs = flags.maxEpochs ?? (unlimited ? nil : 1000), trainer.progress.epoch >= epochs { return true }
         return trainer.stopReason != nil && trainer.minimumIsReached
     }
@@ -269,10 +269,7 @@ struct TrainingLoop<M: TrainingModule> {
 extension Trainer {
     /// What this rank has to say at an optimizer step.
     func stepControl(samples: Int) -> StepControl {
-        if let limit = configuration.maxSeconds, isGlobalZero, seconds - trainingBegan >= limit {
-            requestStop("the time of \(limit) s is over")
-        }
-        return StepControl(samples: samples, stops: stopReason != nil, signal: SignalWatch.signal)
+        StepControl(samples: samples, stops: stopReason != nil, signal: SignalWatch.signal)
     }
 
     /// Exchanges stops and signals outside of an optimizer step.

@@ -71,7 +71,7 @@ extension Trainer {
 
     /// Sets the learning rate of every group to its initial one times all factors.
     func applySchedules() {
-        guard let optimizer, !schedules.isEmpty else { return }
+        guard let optimizer, !schedules.isEmpty, !suspendsSchedules else { return }
         let factor = schedules.reduce(1) { $0 * $1.factor }
         for group in optimizer.groups { group.learningRate = group.initialLearningRate * factor }
     }

@@ -194,6 +194,11 @@ extension Trainer {
                 "note: the checkpoint was made with seed \(run.seed), this run has \(seed): the order of samples changes"
             )
         }
+        // Callbacks come first: one that adds parameters to the optimizer in the course of training adds them now.
+        for (key, callback) in namedCallbacks() {
+            if let state = checkpoint.values["callback \(key)"] { try callback.loadState(state) }
+        }
+        if let module { for callback in callbacks { try callback.onLoadCheckpoint(self, module, checkpoint) } }
         if let state = checkpoint.optimizers.first { try optimizer.load(state) }
         guard run.learningRates.count == optimizer.groups.count else {
             throw CheckpointError(
@@ -215,11 +220,6 @@ extension Trainer {
         for (index, saved) in run.schedules.enumerated() { schedules[index].restore(saved) }
         logging.callbackMetrics = run.callbackMetrics
         restoreMetrics(run.metrics)
-        for (key, callback) in namedCallbacks() {
-            if let state = checkpoint.values["callback \(key)"] { try callback.loadState(state) }
-        }
-        guard let module else { return }
-        for callback in callbacks { try callback.onLoadCheckpoint(self, module, checkpoint) }
     }
 
     /// The place in the epoch is a number of batches: with batches of another size it is another number, or none.

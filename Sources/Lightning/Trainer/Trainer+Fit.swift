@@ -56,6 +56,8 @@ extension Trainer {
             let configured = try module.configureOptimizers()
             try check(configured.optimizer, against: module)
             optimizer = configured.optimizer
+            accumulateGradientBatches = configuration.accumulateGradientBatches
+            suspendsSchedules = false
             schedules = configured.schedules.map(ScheduleState.init)
             logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
             globalBatchSize = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard)
@@ -74,6 +76,8 @@ extension Trainer {
             try sanityCheck(validation, module)
             let before = progress.samples
             trainingBegan = seconds
+            passOverTrainingData = loop.passOverData
+            defer { passOverTrainingData = nil }
             try loop.run()
             samplesPerSecond = Double(progress.samples - before) / max(seconds - trainingBegan, 1e-9)
             try call({ try $0.onFitEnd(self, module) }, { try module.onFitEnd() })

@@ -46,6 +46,9 @@ public final class Trainer {
     /// Batches of the validation, test or prediction going on.
     public internal(set) var evaluationBatchCount = 0
 
+    /// Batches whose gradients make one optimizer step; it changes between epochs only.
+    public internal(set) var accumulateGradientBatches = 1
+
     /// Samples per second of the last fit, validation included; nil before one.
     public internal(set) var samplesPerSecond: Double?
 
@@ -62,6 +65,10 @@ public final class Trainer {
     var globalBatchSize = 0
     /// The module of the last run; it knows its trainer weakly.
     var module: LightningModule?
+    /// One pass over the training data of the present fit without gradients; nil outside of one.
+    var passOverTrainingData: (() throws -> Void)?
+    /// Whether a callback sets the learning rates instead of the schedules, which go on counting.
+    var suspendsSchedules = false
     /// When the training of the present fit began, in seconds since the trainer was made.
     var trainingBegan = 0.0
     private let start = ContinuousClock.now
@@ -101,6 +108,7 @@ public final class Trainer {
         if let seed = configuration.seed { RandomContext.current.seed = seed }
         seed = RandomContext.current.seed
         logging.isEnabled = !configuration.barebones
+        accumulateGradientBatches = self.configuration.accumulateGradientBatches
         addDefaultCallbacks()
     }
 
@@ -123,6 +131,7 @@ public final class Trainer {
     }
 
     private func addDefaultCallbacks() {
+        if let limit = configuration.maxSeconds { callbacks.append(TrainingTimer(seconds: limit)) }
         if configuration.enableModelSummary { callbacks.append(ModelSummary()) }
         if configuration.enableProgressBar, !callbacks.contains(where: { $0 is ProgressBar }) {
             callbacks.append(ProgressBar())
