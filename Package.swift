@@ -96,7 +96,7 @@ let package = Package(
             name: "DataParallelTests", dependencies: ["DataParallel", "MPI", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "LightningTests",
-            dependencies: ["Lightning", "Checkpoints", "ExampleModules", "TestSupport", "TrainerFixtures"],
+            dependencies: ["Lightning", "Checkpoints", "HDF5", "ExampleModules", "TestSupport", "TrainerFixtures"],
             swiftSettings: strict),
     ]
 )

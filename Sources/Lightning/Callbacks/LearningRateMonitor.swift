@@ -57,11 +57,8 @@ public final class LearningRateMonitor: Callback {
 
     private func log(_ trainer: Trainer) throws {
         let values = values(of: trainer.optimizer.map { [$0] } ?? [])
-        for (name, value) in values {
-            rates[name, default: []].append(value)
-            trainer.logging.callbackMetrics[name] = value
-        }
-        try trainer.logToLoggers(values)
+        for (name, value) in values { rates[name, default: []].append(value) }
+        try trainer.logDirectly(values)
     }
 
     private func values(of optimizers: [Optimizer]) -> [(name: String, value: Double)] {

@@ -1,4 +1,5 @@
 import NN
+import Optimizers
 
 /// Stops training when its time is over, and says how long each part of a run took.
 ///
@@ -78,6 +79,11 @@ public final class TrainingTimer: Callback {
     public override func onTrainBatchStart(
         _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int
     ) { if interval == .step { check(trainer) } }
+
+    /// Looks at the clock again, after the forward pass: the step in which time runs out is the last.
+    public override func onBeforeZeroGrad(_ trainer: Trainer, _ module: LightningModule, _ optimizer: Optimizer) {
+        if interval == .step { check(trainer) }
+    }
 
     /// Looks at the clock.
     public override func onMetricsReady(_ trainer: Trainer, _ module: LightningModule, _ moment: MetricsMoment) {

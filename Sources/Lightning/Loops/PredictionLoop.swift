@@ -19,6 +19,8 @@ struct PredictionLoop<M: PredictionModule> {
         trainer.evaluationBatchCount = count
         trainer.logging.scope = .none("during prediction")
         let modes = module.modes
+        trainer.predictedSampleCount = min(sampler.count, count * sampler.globalBatchSize)
+        let keepsRows = !trainer.callbacks.contains { ($0 as? PredictionWriter)?.returnsPredictions == false }
         var rows: [Tensor] = []
         var indices: [Int64] = []
         try withoutGradient {
@@ -28,7 +30,10 @@ struct PredictionLoop<M: PredictionModule> {
             let batches = loader.batches(of: sampler, limit: count)
             while let next = try read(batches) {
                 guard let batch = next.batch else { continue }
-                rows.append(try predict(batch, next.index, samples: next.sampleIndices.count))
+                trainer.sampleIndices = next.sampleIndices
+                let prediction = try predict(batch, next.index, samples: next.sampleIndices.count)
+                guard keepsRows else { continue }
+                rows.append(prediction)
                 indices += next.sampleIndices.map(Int64.init)
             }
             try trainer.call({ try $0.onPredictEpochEnd(trainer, module) }, { try module.onPredictEpochEnd() })
@@ -36,7 +41,7 @@ struct PredictionLoop<M: PredictionModule> {
         try trainer.call({ try $0.onPredictEnd(trainer, module) }, { try module.onPredictEnd() })
         module.restoreModes(modes)
         try module.onPredictModelTrain()
-        return try gather(rows, indices)
+        return keepsRows ? try gather(rows, indices) : nil
     }
 
     private func read(_ batches: BatchIterator<M.PredictionBatch>) throws -> IndexedBatch<M.PredictionBatch>? {

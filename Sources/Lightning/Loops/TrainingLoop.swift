@@ -136,6 +136,7 @@ struct TrainingLoop<M: TrainingModule> {
                 { try $0.onBeforeOptimizerStep(trainer, module, optimizer) },
                 { try module.onBeforeOptimizerStep(optimizer) })
             try module.configureGradientClipping(optimizer, clipping: trainer.configuration.clipping)
+            trainer.isUpdating = true
             try module.optimizerStep(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
         }
 
@@ -143,6 +144,7 @@ struct TrainingLoop<M: TrainingModule> {
         trainer.progress.advanceBatch(samples: control?.samples ?? 0)
         if steps {
             trainer.progress.advanceStep()
+            trainer.isUpdating = false
             try trainer.advanceSchedules(.step)
         }
         if endsWindow, isValidationDue(afterBatches: window.batches, upTo: index, isLast, steps) {

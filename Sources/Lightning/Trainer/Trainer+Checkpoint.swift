@@ -50,6 +50,15 @@ extension Trainer {
         try strategy.barrier("checkpoint written")
     }
 
+    /// Writes a checkpoint from this rank alone, when the others cannot be asked any more.
+    ///
+    /// On many ranks the metrics of the epoch so far are not part of it.
+    func saveCheckpointAlone(_ path: String) throws {
+        guard let module else { return }
+        let metrics = worldSize == 1 ? [logging.training.entries] : []
+        try makeCheckpoint(module, metrics: metrics, weightsOnly: false).write(to: path)
+    }
+
     private func gatherMetrics() throws -> [[MetricStore.Entry]] {
         let own = try JSON.encode(logging.training.entries)
         return try strategy.gather(own, tag: "metrics for a checkpoint").map {

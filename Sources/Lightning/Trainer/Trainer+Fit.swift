@@ -57,7 +57,7 @@ extension Trainer {
             try check(configured.optimizer, against: module)
             optimizer = configured.optimizer
             accumulateGradientBatches = configuration.accumulateGradientBatches
-            suspendsSchedules = false
+            (suspendsSchedules, isUpdating) = (false, false)
             schedules = configured.schedules.map(ScheduleState.init)
             logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
             globalBatchSize = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard)

@@ -46,6 +46,14 @@ public final class Trainer {
     /// Batches of the validation, test or prediction going on.
     public internal(set) var evaluationBatchCount = 0
 
+    /// The places in the data set of this rank's samples in the present prediction batch.
+    public internal(set) var sampleIndices: [Int] = []
+    /// Samples of all ranks in the prediction going on.
+    var predictedSampleCount = 0
+    /// Whether weights have been updated and progress does not say so yet: nothing can be saved now.
+    var isUpdating = false
+    /// Whether this trainer only tries something out for another one, without the module's own callbacks.
+    var isTrial = false
     /// Batches whose gradients make one optimizer step; it changes between epochs only.
     public internal(set) var accumulateGradientBatches = 1
 
