@@ -87,7 +87,9 @@ let package = Package(
         .testTarget(
             name: "OptimizersTests", dependencies: ["Optimizers", "NN", "TestSupport"], resources: [.copy("Golden")],
             swiftSettings: strict),
-        .testTarget(name: "MetricsTests", dependencies: ["Metrics", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "MetricsTests", dependencies: ["Metrics", "TestSupport"], resources: [.copy("Golden")],
+            swiftSettings: strict),
         .testTarget(name: "MPITests", dependencies: ["MPI", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading", "TestSupport"], swiftSettings: strict),
@@ -97,6 +99,6 @@ let package = Package(
         .testTarget(
             name: "LightningTests",
             dependencies: ["Lightning", "Checkpoints", "HDF5", "ExampleModules", "TestSupport", "TrainerFixtures"],
-            swiftSettings: strict),
+            resources: [.copy("Golden")], swiftSettings: strict),
     ]
 )

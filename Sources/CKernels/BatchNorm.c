@@ -18,9 +18,9 @@ void ck_channel_moments(ck_dtype t, int64_t rows, int64_t channels, const void *
 }
 
 void ck_channel_affine(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const double *scale,
-                       const double *shift, int32_t rectifies, void *y) {
-    if (t == CK_F32) channel_affine_f32(rows, channels, x, mean, scale, shift, rectifies, y);
-    else channel_affine_f64(rows, channels, x, mean, scale, shift, rectifies, y);
+                       const double *shift, void *y) {
+    if (t == CK_F32) channel_affine_f32(rows, channels, x, mean, scale, shift, y);
+    else channel_affine_f64(rows, channels, x, mean, scale, shift, y);
 }
 
 void ck_channel_gradient_sums(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,

@@ -34,8 +34,7 @@ CK_CLONES static void N(channel_moments)(int64_t rows, int64_t channels, const T
 }
 
 CK_CLONES static void N(channel_affine)(int64_t rows, int64_t channels, const T *x, const double *mean,
-                                        const double *scale, const double *shift, int32_t rectifies, T *y) {
-    const T least = rectifies ? 0 : -(T)INFINITY;
+                                        const double *scale, const double *shift, T *y) {
     EACH_GROUP(first, width) {
         T m[GROUP], s[GROUP], d[GROUP];
         for (int64_t c = 0; c < width; c++)
@@ -43,10 +42,7 @@ CK_CLONES static void N(channel_affine)(int64_t rows, int64_t channels, const T 
         for (int64_t r = 0; r < rows; r++) {
             const T *restrict from = x + r * channels + first;
             T *restrict to = y + r * channels + first;
-            for (int64_t c = 0; c < width; c++) {
-                const T value = (from[c] - m[c]) * s[c] + d[c];
-                to[c] = value < least ? least : value;
-            }
+            for (int64_t c = 0; c < width; c++) to[c] = (from[c] - m[c]) * s[c] + d[c];
         }
     }
 }

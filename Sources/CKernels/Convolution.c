@@ -48,13 +48,13 @@ int64_t ck_product_columns(ck_dtype t) { return t == CK_F32 ? tile_columns_f32 :
 
 void ck_gather_product(ck_dtype t, const ck_gather *g, const void *source, int64_t first, int64_t last,
                        int64_t first_block, int64_t last_block, int64_t outputs, const void *weights, const void *bias,
-                       int32_t rectifies, const ck_placement *p, void *out) {
+                       const ck_placement *p, void *out) {
     _Alignas(CK_LINE) char panel[CK_TILE_ROWS * CK_PANEL];
     if (t == CK_F32)
-        gather_product_f32(g, source, first, last, first_block, last_block, outputs, weights, bias, rectifies, p, out,
+        gather_product_f32(g, source, first, last, first_block, last_block, outputs, weights, bias, p, out,
                            (float *)panel);
     else
-        gather_product_f64(g, source, first, last, first_block, last_block, outputs, weights, bias, rectifies, p, out,
+        gather_product_f64(g, source, first, last, first_block, last_block, outputs, weights, bias, p, out,
                            (double *)panel);
 }
 

@@ -18,7 +18,7 @@ static void N(gather_tap_row)(const ck_gather *g, const T *image, int64_t row, i
 }
 
 /// A panel: row i holds elements low ..< high of the window of the i-th grid point from `at`.
-static void N(gather_panel)(const ck_gather *g, const T *source, grid_point at, int64_t count, int64_t low, int64_t high,
+CK_CLONES static void N(gather_panel)(const ck_gather *g, const T *source, grid_point at, int64_t count, int64_t low, int64_t high,
                             T *panel) {
     const int64_t per_row = g->tap_columns * g->channels;
     const int64_t first_tap_row = low / per_row, skipped = low - first_tap_row * per_row;
@@ -48,12 +48,47 @@ static void N(gather_panel)(const ck_gather *g, const T *source, grid_point at, 
     }
 }
 
+/// A panel the other way round, for images of few channels that lie plane by plane: row k holds element k of the windows
+/// of `count` grid points. Neighbours along a line of the grid are neighbours in the image.
+CK_CLONES static void N(gather_planes)(const ck_gather *g, const T *source, grid_point first, int64_t count, T *panel,
+                                       int64_t stride) {
+    const int64_t plane = g->height * g->width;
+    for (int64_t k = 0; k < g->tap_rows * g->tap_columns * g->channels; k++, panel += stride) {
+        const int64_t c = k % g->channels, tap = k / g->channels;
+        const int64_t row_shift = g->first_row + tap / g->tap_columns * g->row_spacing;
+        const int64_t column_shift = g->first_column + tap % g->tap_columns * g->column_spacing;
+        grid_point at = first;
+        for (int64_t i = 0; i < count;) {
+            const int64_t left = g->grid_width - at.x, run = left < count - i ? left : count - i;
+            const int64_t row = at.y * g->row_step + row_shift;
+            const T *line = source + (at.image * g->channels + c) * plane + row * g->width;
+            T *to = panel + i;
+            // Points whose column lies in the image; none where the row does not.
+            int64_t low = 0, high = row >= 0 && row < g->height ? run : 0;
+            while (low < high && (at.x + low) * g->column_step + column_shift < 0) low++;
+            while (high > low && (at.x + high - 1) * g->column_step + column_shift >= g->width) high--;
+            for (int64_t j = 0; j < low; j++) to[j] = 0;
+            const T *from = line + at.x * g->column_step + column_shift;
+            if (g->column_step == 1)
+                for (int64_t j = low; j < high; j++) to[j] = from[j];
+            else
+                for (int64_t j = low; j < high; j++) to[j] = from[j * g->column_step];
+            for (int64_t j = high; j < run; j++) to[j] = 0;
+            i += run;
+            at.x += run - 1;
+            at = next_point(g, at);
+        }
+    }
+}
+
 /// y[point] = Σ over the window of source · weights (+ bias), for some grid points and blocks of outputs.
 static void N(gather_product)(const ck_gather *g, const T *source, int64_t first, int64_t last, int64_t first_block,
-                              int64_t last_block, int64_t outputs, const T *weights, const T *bias, int rectifies,
-                              const ck_placement *p, T *out, T *panel) {
+                              int64_t last_block, int64_t outputs, const T *weights, const T *bias, const ck_placement *p,
+                              T *out, T *panel) {
     const int64_t depth = g->tap_rows * g->tap_columns * g->channels;
     const int64_t deepest = CK_PANEL_DEPTH / sizeof(T);
+    // Points whose planes are gathered together: as many tiles as the panel has room for.
+    const int64_t together = depth <= deepest ? deepest / depth * CK_TILE_ROWS : CK_TILE_ROWS;
     T spare[CK_TILE_ROWS][N(tile_columns)];
     memset(spare, 0, sizeof spare);
     for (int64_t low = 0; low < depth; low += deepest) {
@@ -64,7 +99,9 @@ static void N(gather_product)(const ck_gather *g, const T *source, int64_t first
             T *place[CK_TILE_ROWS];
             grid_point at = first_at;
             for (int64_t i = 0; i < count; i++, at = next_point(g, at)) place[i] = out + offset_of_point(p, at);
-            N(gather_panel)(g, source, first_at, count, low, high, panel);
+            if (!g->is_planar) N(gather_panel)(g, source, first_at, count, low, high, panel);
+            else if ((tile - first) % together == 0)
+                N(gather_planes)(g, source, first_at, last - tile < together ? last - tile : together, panel, together);
             first_at = at;
             for (int64_t block = first_block; block < last_block; block++) {
                 const int64_t column = block * N(tile_columns);
@@ -77,12 +114,11 @@ static void N(gather_product)(const ck_gather *g, const T *source, int64_t first
                     if (starts && bias) memcpy(rows[i], bias + column, (size_t)width * sizeof(T));
                     else if (!starts && !whole) memcpy(rows[i], place[i] + column, (size_t)width * sizeof(T));
                 }
-                N(tile_of_rows)(high - low, panel, N(panel_stride), weights + (block * depth + low) * N(tile_columns), rows, adds);
-                for (int64_t i = 0; i < count; i++) {
-                    if (rectifies && high == depth)
-                        for (int64_t j = 0; j < width; j++) rows[i][j] = rows[i][j] > 0 ? rows[i][j] : 0;
-                    if (!whole) memcpy(place[i] + column, rows[i], (size_t)width * sizeof(T));
-                }
+                const T *right = weights + (block * depth + low) * N(tile_columns);
+                if (g->is_planar) N(tile_of_columns)(depth, panel + (tile - first) % together, together, right, rows, adds);
+                else N(tile_of_rows)(high - low, panel, N(panel_stride), right, rows, adds);
+                if (whole) continue;
+                for (int64_t i = 0; i < count; i++) memcpy(place[i] + column, rows[i], (size_t)width * sizeof(T));
             }
         }
     }
@@ -96,7 +132,8 @@ static void N(gather_outer)(const ck_gather *g, const T *source, int64_t first, 
     memset(spare, 0, sizeof spare);
     for (int64_t point = first; point < last; point += CK_OUTER_POINTS) {
         const int64_t count = last - point < CK_OUTER_POINTS ? last - point : CK_OUTER_POINTS;
-        N(gather_panel)(g, source, point_at(g, point), count, low, high, panel);
+        if (g->is_planar) N(gather_planes)(g, source, point_at(g, point), count, panel, CK_OUTER_POINTS);
+        else N(gather_panel)(g, source, point_at(g, point), count, low, high, panel);
         for (int64_t column = first_output; column < last_output; column += N(tile_columns)) {
             const int64_t width = last_output - column < N(tile_columns) ? last_output - column : N(tile_columns);
             for (int64_t i = 0; i < count; i++) {
@@ -108,7 +145,8 @@ static void N(gather_outer)(const ck_gather *g, const T *source, int64_t first, 
                 T *rows[CK_TILE_ROWS];
                 for (int64_t i = 0; i < CK_TILE_ROWS; i++)
                     rows[i] = k + i < high ? sums + (k + i) * sums_pitch + column : spare[i];
-                N(tile_of_columns)(count, panel + (k - low), N(panel_stride), right, rows, point > first);
+                if (g->is_planar) N(tile_of_rows)(count, panel + k * CK_OUTER_POINTS, CK_OUTER_POINTS, right, rows, point > first);
+                else N(tile_of_columns)(count, panel + (k - low), N(panel_stride), right, rows, point > first);
             }
         }
     }

@@ -37,8 +37,10 @@ CK_CLONES static void N(unary)(ck_unary_op op, int64_t n, const T *restrict x, T
 #undef CK_MAP
 
 // `v` is the input, `w` the output, `d` the incoming gradient.
-#define CK_MAP(op, expression)                    \
+// The result may be written over the incoming gradient.
+#define CK_MAP_WITH(pragma, op, expression)       \
     case op:                                      \
+        pragma                                    \
         for (int64_t i = 0; i < n; i++) {         \
             T v = x[i], w = y[i], d = g[i];       \
             (void)v;                              \
@@ -46,6 +48,7 @@ CK_CLONES static void N(unary)(ck_unary_op op, int64_t n, const T *restrict x, T
             gx[i] = (expression);                 \
         }                                         \
         break;
+#define CK_MAP(op, expression) CK_MAP_WITH(N(CK_INDEPENDENT), op, expression)
 
 CK_INLINE T N(gelu_slope)(T v) {
     T e, phi = N(normal_cdf)(v, &e);
@@ -56,8 +59,21 @@ CK_INLINE T N(silu_slope)(T v) {
     return s * ((T)1 + v * ((T)1 - s));
 }
 
-CK_CLONES static void N(unary_gradient)(ck_unary_op op, int64_t n, const T *restrict x, const T *restrict y,
-                                        const T *restrict g, T *restrict gx) {
+/// GELU and its derivative in one pass.
+CK_CLONES static void N(gelu_and_slope)(int64_t n, const T *restrict x, T *restrict y, T *restrict slope) {
+    for (int64_t i = 0; i < n; i++) {
+        T e;
+        const T v = x[i], phi = N(normal_cdf)(v, &e);
+        y[i] = v * phi;
+        slope[i] = phi + v * e * (T)0.39894228040143267794;
+    }
+}
+
+CK_CLONES static void N(multiply_in_place)(int64_t n, const T *restrict x, T *restrict y) {
+    for (int64_t i = 0; i < n; i++) y[i] *= x[i];
+}
+
+CK_CLONES static void N(unary_gradient)(ck_unary_op op, int64_t n, const T *x, const T *y, const T *g, T *gx) {
     switch (op) {
         CK_MAP(CK_NEGATE, -d)
         CK_MAP(CK_EXP, d * w)
@@ -72,12 +88,13 @@ CK_CLONES static void N(unary_gradient)(ck_unary_op op, int64_t n, const T *rest
         CK_MAP(CK_ABS, v > 0 ? d : (v < 0 ? -d : (T)0))
         CK_MAP(CK_SQUARE, (T)2 * v * d)
         CK_MAP(CK_RECIPROCAL, -d * w * w)
-        CK_MAP(CK_SIN, d * N(cos)(v))
-        CK_MAP(CK_COS, -d * N(sin)(v))
+        CK_MAP_WITH(, CK_SIN, d * N(cos)(v))
+        CK_MAP_WITH(, CK_COS, -d * N(sin)(v))
         CK_MAP(CK_SOFTPLUS, d * N(sigmoid)(v))
     }
 }
 #undef CK_MAP
+#undef CK_MAP_WITH
 
 CK_CLONES static void N(clamp)(int64_t n, T lower, T upper, const T *x, T *y) {
     CK_INDEPENDENT

@@ -29,6 +29,19 @@
 // Partial sums are moved into a double after this many elements, so that long sums stay accurate.
 #define CK_BLOCK 2048
 
+/// Calls out an expression of `i` over 0 … n − 1 summed in lanes.
+#define CK_LANE_SUM(result, n, expression)                                                   \
+    {                                                                                        \
+        T lane[CK_LANES] = {0};                                                              \
+        int64_t base = 0;                                                                    \
+        for (; base + CK_LANES <= (n); base += CK_LANES)                                     \
+            for (int j = 0; j < CK_LANES; j++) { const int64_t i = base + j; lane[j] += (expression); } \
+        for (int j = 0; base + j < (n); j++) { const int64_t i = base + j; lane[j] += (expression); }   \
+        for (int w = CK_LANES / 2; w > 0; w /= 2)                                            \
+            for (int j = 0; j < w; j++) lane[j] += lane[j + w];                              \
+        result = lane[0];                                                                    \
+    }
+
 /// exp, Cephes' polynomial: relative error below 1.2e-7; 0 below −87.33, infinity above 88.72.
 CK_INLINE float exp_f32(float x) {
     float clamped = x > 88.7228f ? 88.7228f : x;
@@ -179,3 +192,22 @@ CK_INLINE double normal_cdf_f64(double x, double *e) {
 #define cos_f64 cos
 #define pow_f32 powf
 #define pow_f64 pow
+
+/// The nearest bfloat16 number, ties to even, as its bits; a NaN stays one.
+CK_INLINE uint16_t bf16_of_f32(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
+    return (uint16_t)((bits & 0x7FFFFFFFu) > 0x7F800000u ? quiet : rounded);
+}
+/// Whole arrays: bfloat16 to float32, and float32 and float64 to bfloat16.
+void widen_bf16(int64_t n, const uint16_t *x, float *y);
+void narrow_bf16(int64_t n, const float *x, uint16_t *y);
+void narrow_f64_bf16(int64_t n, const double *x, uint16_t *y);
+
+CK_INLINE float f32_of_bf16(uint16_t x) {
+    const uint32_t bits = (uint32_t)x << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}

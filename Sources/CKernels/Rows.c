@@ -3,11 +3,13 @@
 
 #define T float
 #define N(name) name##_f32
+#include "Exponentials.template.h"
 #include "Rows.template.h"
 #undef T
 #undef N
 #define T double
 #define N(name) name##_f64
+#include "Exponentials.template.h"
 #include "Rows.template.h"
 #undef T
 #undef N
@@ -21,11 +23,6 @@ void ck_softmax_rows_gradient(ck_dtype t, int32_t logarithm, int64_t rows, int64
                               void *gx) {
     if (t == CK_F32) softmax_rows_gradient_f32(logarithm, rows, columns, y, g, gx);
     else softmax_rows_gradient_f64(logarithm, rows, columns, y, g, gx);
-}
-
-void ck_softmax_causal(ck_dtype t, int64_t rows, int64_t columns, int64_t offset, double scale, const void *x, void *y) {
-    if (t == CK_F32) softmax_causal_f32(rows, columns, offset, (float)scale, x, y);
-    else softmax_causal_f64(rows, columns, offset, scale, x, y);
 }
 
 void ck_cross_entropy(ck_dtype t, int64_t rows, int64_t columns, const void *x, const int64_t *labels, int64_t ignored,

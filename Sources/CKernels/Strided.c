@@ -56,6 +56,7 @@ CK_INLINE int next_block(int32_t rank, int32_t skipped, const int64_t *shape, co
         } while (next_block(rank, across, shape, strides, dense, index, &from, &to));                           \
     }
 CK_GATHER(gather_1, uint8_t)
+CK_GATHER(gather_2, uint16_t)
 CK_GATHER(gather_4, uint32_t)
 CK_GATHER(gather_8, uint64_t)
 
@@ -69,6 +70,7 @@ void ck_gather_strided(int64_t element_size, int32_t rank, const int64_t *shape,
     }
     switch (element_size) {
     case 1: gather_1(rank, shape, strides, x, y); break;
+    case 2: gather_2(rank, shape, strides, x, y); break;
     case 4: gather_4(rank, shape, strides, x, y); break;
     default: gather_8(rank, shape, strides, x, y); break;
     }

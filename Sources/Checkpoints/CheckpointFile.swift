@@ -154,12 +154,13 @@ extension Checkpoint {
 
 extension DType {
     /// The type of such elements in a file.
-    var fileType: HDF5ElementType {
+    package var fileType: HDF5ElementType {
         switch self {
         case .float32: .float32
         case .float64: .float64
         case .int64: .int64
         case .uint8: .uint8
+        case .bfloat16: .bfloat16
         }
     }
 }

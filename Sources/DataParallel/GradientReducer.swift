@@ -97,14 +97,14 @@ public final class GradientReducer {
                 inBucket.append(parameter)
                 members[ObjectIdentifier(parameter)] = (members.count, buckets.count)
                 let limit = buckets.isEmpty ? limits.first : limits.others
-                let isFull = (end - start) * arena.dtype.byteCount >= limit
+                let isFull = (end - start) * arena.gradientDType.byteCount >= limit
                 if isFull || index == 0 || !arena.parameters[index - 1].requiresGradient {
                     buckets.append(
                         Bucket(
                             arena: arena, range: start..<end, parameters: inBucket,
                             request: CollectiveRequest(
                                 .allReduce, "gradient bucket \(buckets.count)", count: end - start,
-                                of: arena.dtype == .float64 ? .float64 : .float32)))
+                                of: arena.gradientDType == .float64 ? .float64 : .float32)))
                     end = start
                     inBucket = []
                 }
@@ -113,7 +113,7 @@ public final class GradientReducer {
         isReady = Array(repeating: false, count: members.count)
         request = CollectiveRequest(
             .optimizerStep, words, count: buckets.reduce(0) { $0 + $1.range.count },
-            of: arenas.first?.dtype == .float64 ? .float64 : .float32)
+            of: arenas.first?.gradientDType == .float64 ? .float64 : .float32)
     }
 
     /// What travels, in words that differ when other parameters are frozen.
@@ -181,7 +181,7 @@ public final class GradientReducer {
     private func launch(_ index: Int) {
         guard let exchange else { return }
         let bucket = buckets[index]
-        let type = bucket.arena.dtype
+        let type = bucket.arena.gradientDType
         let start = bucket.arena.gradientPointer + bucket.range.lowerBound * type.byteCount
         let count = bucket.range.count
         counts.buckets += 1

@@ -15,12 +15,15 @@ public enum HDF5ElementType: String, CaseIterable, Sendable {
     case int32
     /// Unsigned byte, `UInt8` in Swift.
     case uint8
+    /// The upper half of a `float32`; other programs read it as a 16-bit floating-point type that HDF5 converts.
+    case bfloat16
 
     /// Bytes per element.
     public var size: Int {
         switch self {
         case .float64, .int64: 8
         case .float32, .int32: 4
+        case .bfloat16: 2
         case .uint8: 1
         }
     }
@@ -33,6 +36,7 @@ public enum HDF5ElementType: String, CaseIterable, Sendable {
         case .int64: chdf5_native_int64()
         case .int32: chdf5_native_int32()
         case .uint8: chdf5_native_uint8()
+        case .bfloat16: bfloat16Type
         }
     }
 
@@ -44,6 +48,7 @@ public enum HDF5ElementType: String, CaseIterable, Sendable {
         case .int64: chdf5_file_int64()
         case .int32: chdf5_file_int32()
         case .uint8: chdf5_file_uint8()
+        case .bfloat16: bfloat16Type
         }
     }
 
@@ -57,6 +62,9 @@ public enum HDF5ElementType: String, CaseIterable, Sendable {
         return nil
     }
 }
+
+/// HDF5 has no name for bfloat16, so the type is described once.
+private let bfloat16Type = chdf5_file_bfloat16()
 
 /// A Swift number that has an `HDF5ElementType` of the same layout.
 public protocol HDF5Element: BitwiseCopyable, Sendable {

@@ -17,7 +17,7 @@ public enum Initializer: Sendable {
     case xavierUniform(inputs: Int, outputs: Int)
 
     /// Draws a tensor.
-    public func callAsFunction(_ shape: Shape, dtype: DType = .float32) -> Tensor {
+    public func callAsFunction(_ shape: Shape, dtype: DType = .standard) -> Tensor {
         switch self {
         case .constant(let value): return Tensor(filling: value, shape: shape, dtype: dtype)
         case .uniform(let bound):

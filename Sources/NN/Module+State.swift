@@ -38,7 +38,7 @@ extension Module {
 
     /// Overwrites parameters and buffers with saved values.
     ///
-    /// Nothing is changed when the state does not fit. A tied value may come under any of its keys, as PyTorch saves it
+    /// Nothing is changed when the state does not fit. Floating-point values of another type are converted. A tied value may come under any of its keys, as PyTorch saves it
     /// under all of them; its first key counts.
     /// - Parameters:
     ///   - state: Values by key.
@@ -67,13 +67,14 @@ extension Module {
             }
             known.insert(key)
             guard let saved = find(key) else { return mismatch.missing.append(key) }
-            guard saved.shape == wanted.shape, saved.dtype == wanted.dtype else {
+            let isConvertible = saved.dtype.isFloatingPoint && wanted.dtype.isFloatingPoint
+            guard saved.shape == wanted.shape, saved.dtype == wanted.dtype || isConvertible else {
                 let (here, there) = ("\(wanted.dtype) \(wanted.shape)", "\(saved.dtype) \(saved.shape)")
                 return mismatch.different.append("\(key): model \(here), file \(there)")
             }
             switch part {
-            case .parameter(let parameter): apply.append { parameter.assign(saved) }
-            case .buffer(let buffer): apply.append { buffer.value = saved }
+            case .parameter(let parameter): apply.append { parameter.assign(saved.converted(to: wanted.dtype)) }
+            case .buffer(let buffer): apply.append { buffer.value = saved.converted(to: wanted.dtype) }
             case .module: break
             }
         }

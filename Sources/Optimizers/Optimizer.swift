@@ -69,7 +69,12 @@ open class Optimizer {
             updates[index].step += 1
             let (run, group, step) = (updates[index].run, updates[index].group, updates[index].step)
             run.prepare()
-            update(run, group: group, slots: &updates[index].slots, step: step)
+            guard run.dtype == .bfloat16, var master = updates[index].slots.popLast() else {
+                update(run, group: group, slots: &updates[index].slots, step: step)
+                continue
+            }
+            run.updating(&master) { update($0, group: group, slots: &updates[index].slots, step: step) }
+            updates[index].slots.append(master)
         }
     }
 
@@ -137,13 +142,20 @@ open class Optimizer {
     /// State of parameters that are frozen now.
     private var dormant: [ObjectIdentifier: ParameterState] = [:]
 
+    /// The names of everything kept: for bfloat16 parameters, their values in `float32` come last.
+    ///
+    /// The values need no beginning: where they do not round to the parameter's own, that one counts.
+    private func allSlots(of type: DType) -> [String] { type == .bfloat16 ? slotNames + [masterName] : slotNames }
+
     private func plan(_ states: [ObjectIdentifier: ParameterState]) -> [Update] {
         var plan: [Update] = []
         for group in groups {
             let active = group.parameters.filter(\.requiresGradient)
             let step = { (parameter: Parameter) in states[ObjectIdentifier(parameter)]?.step ?? 0 }
             for run in ParameterRun.runs(of: active, where: { step($0) == step($1) }) {
-                var slots = slotNames.map { _ in Tensor.zeros([run.elementCount], dtype: run.dtype) }
+                var slots = allSlots(of: run.dtype).map { _ in
+                    Tensor.zeros([run.elementCount], dtype: run.stateDType)
+                }
                 for (parameter, offset) in zip(run.parameters, run.offsets) {
                     guard let saved = states[ObjectIdentifier(parameter)] else { continue }
                     for (index, slot) in saved.slots.enumerated() where index < slots.count {
@@ -172,7 +184,9 @@ open class Optimizer {
         for parameter in parameters {
             let saved = states[ObjectIdentifier(parameter)] ?? ParameterState()
             if saved.step > 0 {
-                for (name, slot) in zip(slotNames, saved.slots) { state["\(parameter.name)/\(name)"] = slot }
+                for (name, slot) in zip(allSlots(of: parameter.dtype), saved.slots) {
+                    state["\(parameter.name)/\(name)"] = slot
+                }
             }
             state["\(parameter.name)/step"] = Tensor([Int64(saved.step)])
         }
@@ -182,6 +196,8 @@ open class Optimizer {
     /// Restores what ``stateDictionary`` gave.
     ///
     /// Nothing is changed when it does not fit.
+    ///
+    /// State of another precision is converted.
     ///
     /// - Throws: ``OptimizerStateError`` when a tensor is missing, has another shape, or belongs to nothing here.
     public final func load(_ state: StateDictionary) throws {
@@ -198,21 +214,24 @@ open class Optimizer {
             known.insert("\(parameter.name)/step")
             guard step.item > 0 else { continue }
             var saved = ParameterState(step: Int(step.item))
-            for name in slotNames {
+            for name in allSlots(of: parameter.dtype) {
                 let key = "\(parameter.name)/\(name)"
-                guard let slot = state[key] else {
+                guard let slot = state[key] ?? newMaster(name, of: parameter) else {
                     throw OptimizerStateError(
                         parameter: parameter.name, problem: "'\(name)' is missing; another kind of optimizer was saved")
                 }
-                guard slot.shape == parameter.shape, slot.dtype == parameter.dtype else {
+                guard slot.shape == parameter.shape, slot.dtype.isFloatingPoint else {
                     throw OptimizerStateError(
                         parameter: parameter.name,
                         problem:
-                            "'\(name)' is \(slot.dtype) \(slot.shape) instead of \(parameter.dtype) \(parameter.shape)")
+                            "'\(name)' is \(slot.dtype) \(slot.shape) instead of \(parameter.gradientDType) \(parameter.shape)"
+                    )
                 }
                 known.insert(key)
-                saved.slots.append(slot)
+                saved.slots.append(slot.converted(to: parameter.gradientDType))
             }
+            // Saved by a run in bfloat16, of no use in another precision.
+            known.insert("\(parameter.name)/\(masterName)")
             states[ObjectIdentifier(parameter)] = saved
         }
         if let stranger = state.keys.first(where: { !known.contains($0) }) {
@@ -226,6 +245,11 @@ open class Optimizer {
         updates = plan(states)
     }
 
+    /// For state that was saved by a run in another precision.
+    private func newMaster(_ name: String, of parameter: Parameter) -> Tensor? {
+        name == masterName ? Tensor.zeros(parameter.shape, dtype: parameter.gradientDType) : nil
+    }
+
     /// Two parameters of one name would overwrite each other's state.
     private func requireDistinctNames() {
         var seen: Set<String> = []
@@ -237,6 +261,9 @@ open class Optimizer {
         }
     }
 }
+
+/// What the values of bfloat16 parameters in `float32` are called in a state dictionary.
+private let masterName = "master"
 
 /// The saved state of an optimizer does not fit its parameters.
 public struct OptimizerStateError: Error, CustomStringConvertible {

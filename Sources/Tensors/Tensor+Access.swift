@@ -44,10 +44,20 @@ extension Tensor {
         }
         guard elementCount > 0 else { return }
         let plan = StridedPlan(shape: shape, strides: strides)
-        plan.shape.withPointer { shape in
-            plan.strides.withPointer { strides in
-                ck_gather_strided(
-                    Int64(dtype.byteCount), Int32(plan.shape.count), shape, strides, pointer, destination)
+        let outermost = plan.shape.isEmpty ? 1 : plan.shape[0]
+        let perIndex = elementCount / outermost, size = dtype.byteCount
+        // In parts of the outermost dimension; of whole squares, where that is the one that lies densely.
+        let indices = elementwiseGrain / 4 / perIndex
+        Parallel.forRanges(outermost, grain: indices < 8 ? Swift.max(1, indices) : (indices + 15) / 16 * 16) { range in
+            var part = plan.shape
+            if !part.isEmpty { part[0] = range.count }
+            let start = plan.shape.isEmpty ? 0 : range.lowerBound * plan.strides[0]
+            part.withPointer { shape in
+                plan.strides.withPointer { strides in
+                    ck_gather_strided(
+                        Int64(size), Int32(part.count), shape, strides, pointer + start * size,
+                        destination + range.lowerBound * perIndex * size)
+                }
             }
         }
     }
@@ -73,6 +83,7 @@ extension Tensor {
         case .float64: return pointer.load(as: Double.self)
         case .int64: return Double(pointer.load(as: Int64.self))
         case .uint8: return Double(pointer.load(as: UInt8.self))
+        case .bfloat16: return Double(Float(pointer.load(as: BFloat16.self)))
         }
     }
 }

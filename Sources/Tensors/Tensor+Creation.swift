@@ -36,21 +36,21 @@ extension Tensor {
     }
 
     /// A tensor of no dimensions.
-    public init(scalar value: Double, dtype: DType = .float32) { self.init(filling: value, shape: [], dtype: dtype) }
+    public init(scalar value: Double, dtype: DType = .standard) { self.init(filling: value, shape: [], dtype: dtype) }
 
     /// A tensor with all elements equal.
-    public init(filling value: Double, shape: Shape, dtype: DType = .float32) {
+    public init(filling value: Double, shape: Shape, dtype: DType = .standard) {
         self.init(uninitialized: shape, dtype: dtype)
         ck_fill(dtype.kernelType, Int64(shape.elementCount), value, freshPointer)
     }
 
     /// A tensor of zeros.
-    public static func zeros(_ shape: Shape, dtype: DType = .float32) -> Tensor {
+    public static func zeros(_ shape: Shape, dtype: DType = .standard) -> Tensor {
         Tensor(filling: 0, shape: shape, dtype: dtype)
     }
 
     /// A tensor of ones.
-    public static func ones(_ shape: Shape, dtype: DType = .float32) -> Tensor {
+    public static func ones(_ shape: Shape, dtype: DType = .standard) -> Tensor {
         Tensor(filling: 1, shape: shape, dtype: dtype)
     }
 

@@ -27,7 +27,8 @@ public struct Tensor: @unchecked Sendable {
         self.node = node
     }
 
-    /// A tensor of this shape whose elements are whatever the memory held; for code that fills it at once.
+    /// A tensor of this shape whose elements are whatever the memory held; for code that fills it at once, and so knows its
+    /// type: `float32` in a run of any precision.
     public init(uninitialized shape: Shape, dtype: DType = .float32) {
         self.init(
             dtype: dtype, shape: shape, strides: shape.contiguousStrides, offset: 0,

@@ -32,6 +32,7 @@ struct Options {
             case "steps": run.trainer.maxSteps = try number()
             case "accumulate": run.trainer.accumulateGradientBatches = try number()
             case "validateEvery": run.trainer.validateEveryBatches = try number()
+            case "precision": run.trainer.precision = Precision(named: value) ?? .float32
             case "clip": run.trainer.gradientClipNorm = Double(value)
             case "samples": run.samples = try number()
             case "heldOut": run.heldOut = try number()
@@ -52,6 +53,8 @@ struct Options {
             case "killAt": end = (try number(), SIGKILL)
             case "terminateAt": end = (try number(), SIGTERM)
             case "sanity": run.trainer.sanityValidationBatches = try number()
+            case "loggers":
+                run.trainer.loggers = value.split(separator: ",").compactMap { LoggerKind(rawValue: String($0)) }
             case "kind": kind = value
             case "ownWeights": hasOwnWeights = value == "yes"
             default: throw OnPurpose("there is no option '\(key)'")

@@ -18,6 +18,7 @@ func runScenario(_ arguments: [String]) throws {
     case "rate": try findRate(options)
     case "steady": try countAllocations(options)
     case "handlers": try keepHandlers(options)
+    case "metrics": try trainWithMetrics(options)
     case "reducer": try compareReducers()
     default: throw OnPurpose("there is no scenario '\(arguments[0])'")
     }

@@ -14,6 +14,7 @@ struct RoundTripTests {
         case .int64: try roundTrip(shape) { Int64.min + Int64($0) }
         case .int32: try roundTrip(shape) { Int32.max - Int32($0) }
         case .uint8: try roundTrip(shape) { UInt8(truncatingIfNeeded: $0 &* 7) }
+        case .bfloat16: try bits(shape)
         }
     }
 
@@ -48,6 +49,26 @@ struct RoundTripTests {
                     #expect(try dataset.read(rows: range, as: Element.self) == Array(expected))
                 }
             }
+        }
+    }
+
+    /// bfloat16 has no Swift type here: bits are written, and read as bits and as the numbers they are.
+    private func bits(_ shape: [Int]) throws {
+        let count = shape.reduce(1, *)
+        let bits = (0..<count).map { UInt16(truncatingIfNeeded: 0x3F80 + $0) }
+        let numbers = bits.map { Float(bitPattern: UInt32($0) << 16) }
+        try withTemporaryDirectory { directory in
+            let path = directory + "/bits.h5"
+            let file = try HDF5File.create(at: path)
+            let dataset = try file.createDataset("bits", .bfloat16, shape: shape)
+            try bits.withUnsafeBytes { try dataset.write(from: $0, as: .bfloat16) }
+            try file.close()
+            let back = try HDF5File.open(at: path).dataset("bits")
+            #expect(back.elementType == .bfloat16 && back.shape == shape)
+            var read = [UInt16](repeating: 0, count: count)
+            try read.withUnsafeMutableBytes { try back.read(into: $0, as: .bfloat16) }
+            #expect(read == bits)
+            #expect(try back.read(as: Float.self) == numbers)
         }
     }
 

@@ -11,11 +11,16 @@ struct ToolTests {
             let path = directory + "/tools.h5"
             let file = try HDF5File.create(at: path)
             try file.writeDataset("model/weight", (0..<6).map { Float($0) / 4 }, shape: [2, 3])
+            let half = try file.createDataset("model/half", .bfloat16, shape: [3])
+            try [UInt16(0x3FC0), 0xC000, 0x3C00].withUnsafeBytes { try half.write(from: $0, as: .bfloat16) }
             try file.writeDataset("model/count", [42], shape: [])
             try file.writeDataset("big", (0..<2000).map(Int64.init), layout: .chunks([500]), deflate: 6)
             try file.setAttribute("note", "héllo")
             try file.setAttribute("sizes", [3, 4])
             try file.close()
+
+            let shown = try output(of: "h5dump", ["-d", "/model/half", "-y", path])
+            #expect(shown.contains("1.5, -2, 0.0078125"))
 
             let weight = try output(of: "h5dump", ["-d", "/model/weight", "-y", path])
             #expect(weight.contains("H5T_IEEE_F32LE"))

@@ -53,7 +53,7 @@ struct StateTests {
     private func misfit() -> StateDictionary {
         var state = Model().stateDictionary
         state["body.weight"] = .ones([2, 3])
-        state["wide"] = .ones([2])
+        state["wide"] = .ones([2], dtype: .int64)
         state["norm.num_batches_tracked"] = Tensor([Int64(5)])
         state["body.bias"] = nil
         state["norm.running_var"] = nil
@@ -73,13 +73,41 @@ struct StateTests {
                   missing from the file: body.bias, norm.running_var
                   not in the model: head.weight, scratch
                   different: body.weight: model float32 [3, 2], file float32 [2, 3]; \
-                norm.num_batches_tracked: model int64 [], file int64 [1]; wide: model float64 [2], file float32 [2]
+                norm.num_batches_tracked: model int64 [], file int64 [1]; wide: model float64 [2], file int64 [2]
                 """)
         #expect(mismatch.missing == ["body.bias", "norm.running_var"])
         #expect(mismatch.unexpected == ["head.weight", "scratch"])
         #expect(mismatch.different.count == 3)
         for (key, tensor) in model.stateDictionary { expectSameBits(tensor, try #require(before[key]), key) }
         #expect(model.scratch.value.doubles == [0, 0])
+    }
+
+    @Test func conversionKeepsIdentityAndWhatIsNoFloatingPointNumber() throws {
+        let model = Model()
+        let weight = model.body.weight, before = model.stateDictionary
+        model.body.bias?.setGradient(.ones([3]))
+        for type in [DType.float64, .bfloat16, .float32] {
+            model.convert(to: type)
+            #expect(model.parameters.allSatisfy { $0.dtype == type && $0.gradient == nil })
+            #expect(model.norm.runningMean.value.dtype == type && model.scratch.value.dtype == type)
+            #expect(model.norm.batchCount.value.dtype == .int64)
+            #expect(model.body.weight === weight)
+            let result = model.norm(model.body(.ones([4, 2], dtype: type)))
+            #expect(result.dtype == type)
+            result.mean().backward()
+            #expect(weight.gradient?.dtype == (type == .bfloat16 ? .float32 : type))
+            // A state of any floating-point type fits.
+            try model.load(before)
+            let rounded = try #require(before["body.weight"]).converted(to: type)
+            expectSameBits(model.body.weight.value.detached, rounded)
+        }
+        // Out of an arena, and into another one.
+        _ = ParameterArena.arenas(for: model.parameters)
+        model.convert(to: .bfloat16)
+        let arena = ParameterArena.arenas(for: model.parameters)
+        #expect(arena.count == 1 && arena[0].gradientDType == .float32)
+        expectSameBits(
+            model.body.weight.value.detached, try #require(before["body.weight"]).converted(to: .bfloat16))
     }
 
     @Test func notStrict() throws {

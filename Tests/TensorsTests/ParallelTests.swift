@@ -37,6 +37,9 @@ struct ParallelTests {
             run("logSoftmax", [[700, 301]]) { $0[0].logSoftmax() }
             run("crossEntropy", [[3_000, 31]]) { crossEntropy($0[0], Tensor((0..<3_000).map { Int64($0 % 31) })) }
             run("layerNorm", [[1_000, 97], [97], [97]]) { $0[0].layerNorm(weight: $0[1], bias: $0[2]) }
+            run("rmsNorm, linear, gelu, linear", [[1_000, 96], [96], [128, 96], [96, 128]]) {
+                $0[0].rmsNorm(weight: $0[1]).linear(weight: $0[2], bias: nil).gelu().linear(weight: $0[3], bias: nil)
+            }
             run("batchNorm", [[16, 7, 31, 29], [7], [7]]) { $0[0].batchNorm(weight: $0[1], bias: $0[2]).result }
             run("dropout", [long]) { $0[0].droppedOut(0.3) }
             run("rows", [[50, 300]]) { $0[0].rows(at: Tensor((0..<400).map { Int64($0 * 7 % 50) })) }
@@ -44,6 +47,12 @@ struct ParallelTests {
             run("wide matmul", [[40, 600], [600, 1_100]]) { $0[0].matmul($0[1]) }
             run("batched matmul", [[9, 60, 70], [9, 70, 80]]) { $0[0].matmul($0[1]) }
             run("linear", [[8, 150, 160], [170, 160], [170]]) { $0[0].linear(weight: $0[1], bias: $0[2]) }
+            run("transformer's products", [[9, 40, 96], [3 * 96, 96], [3 * 96]]) {
+                $0[0].linear(weight: $0[1], bias: $0[2])
+            }
+            run("attention across blocks", [[1, 2, 200, 16], [1, 2, 600, 16], [1, 2, 600, 16]]) {
+                scaledDotProductAttention(query: $0[0], key: $0[1], value: $0[2], isCausal: true)
+            }
             run("attention", [[3, 4, 65, 16], [3, 4, 65, 16], [3, 4, 65, 16]]) {
                 scaledDotProductAttention(query: $0[0], key: $0[1], value: $0[2], isCausal: true)
             }

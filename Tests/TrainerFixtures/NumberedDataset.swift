@@ -11,6 +11,12 @@ public struct NumberedBatch: DataBatch {
     public var targets: Tensor
     /// The number of samples.
     public var sampleCount: Int { indices.count }
+
+    /// With inputs and targets of another type.
+    public func converted(toFloating type: DType) -> NumberedBatch {
+        NumberedBatch(
+            indices: indices, inputs: inputs.converted(to: type), targets: targets.converted(to: type))
+    }
 }
 
 /// A data set whose samples are functions of their numbers.

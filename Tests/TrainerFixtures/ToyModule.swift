@@ -102,7 +102,8 @@ public final class ToyModule: LightningModule, HyperparameterModule, TrainingMod
     public func predictStep(_ batch: NumberedBatch, batchIndex: Int) throws -> Tensor {
         seen["predict", default: []] += batch.indices
         let numbers = Tensor(batch.indices.map(Double.init), shape: [batch.sampleCount, 1])
-        return Tensor.concatenate([numbers, self(batch.inputs)], along: 1)
+        let outputs = self(batch.inputs)
+        return Tensor.concatenate([numbers.converted(to: outputs.dtype), outputs], along: 1)
     }
 
     /// SGD with momentum and weight decay, and a schedule.

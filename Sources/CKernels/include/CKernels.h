@@ -4,7 +4,7 @@
 // Each kernel is compiled for SSE2, AVX2+FMA and AVX-512, and the loader picks one (`target_clones`).
 #include <stdint.h>
 
-typedef enum { CK_F32 = 0, CK_F64 = 1, CK_I64 = 2, CK_U8 = 3 } ck_dtype;
+typedef enum { CK_F32 = 0, CK_F64 = 1, CK_I64 = 2, CK_U8 = 3, CK_BF16 = 4 } ck_dtype;
 
 // Elementwise.hc: y[i] = f(x[i]) ------------------------------------------------------------------------------------
 
@@ -15,7 +15,12 @@ typedef enum {
 
 void ck_unary(ck_unary_op op, ck_dtype t, int64_t n, const void *x, void *y);
 /// gx[i] = g[i] · f'(x[i]); y = f(x) is given where it makes the derivative cheaper.
+/// gx may be g.
 void ck_unary_gradient(ck_unary_op op, ck_dtype t, int64_t n, const void *x, const void *y, const void *g, void *gx);
+/// y[i] = gelu(x[i]) and slope[i] = gelu'(x[i]).
+void ck_gelu_and_slope(ck_dtype t, int64_t n, const void *x, void *y, void *slope);
+/// y[i] *= x[i].
+void ck_multiply_in_place(ck_dtype t, int64_t n, const void *x, void *y);
 
 typedef enum { CK_ADD, CK_SUBTRACT, CK_MULTIPLY, CK_DIVIDE, CK_MAXIMUM, CK_MINIMUM, CK_POWER } ck_binary_op;
 /// out[i] = a[i·sa] op b[i·sb]; the strides sa and sb are 0 or 1.
@@ -39,6 +44,27 @@ void ck_fill(ck_dtype t, int64_t n, double value, void *y);
 void ck_gather_strided(int64_t element_size, int32_t rank, const int64_t *shape, const int64_t *strides, const void *x,
                        void *y);
 
+// Matrix products -----------------------------------------------------------------------------------------------------
+
+/// C = A · B (+ C, or + bias in each row), all row-major with `leading` elements between rows; a transposed A is stored
+/// [inner, rows], a transposed B [columns, inner].
+typedef struct {
+    int64_t rows, columns, inner;
+    const float *a, *b, *bias;
+    int64_t a_leading, b_leading;
+    int32_t a_transposed, b_transposed, add;
+    float *c;
+    int64_t c_leading;
+} ck_product;
+/// The parts of a product that are packed at a time: their sizes are those of the scratch memory.
+#define CK_PRODUCT_ROWS 112
+#define CK_PRODUCT_COLUMNS 1024
+#define CK_PRODUCT_INNER 512
+/// Whether this CPU can run the next.
+int32_t ck_has_products(void);
+/// `scratch` holds columns up to a multiple of 32 times inner up to a multiple of 16, each at most the part above.
+void ck_multiply_f32(const ck_product *product, float *scratch);
+
 // Reductions -------------------------------------------------------------------------------------------------------
 
 typedef enum { CK_SUM, CK_MAX, CK_MIN } ck_reduce_op;
@@ -59,8 +85,6 @@ void ck_softmax_rows(ck_dtype t, int32_t logarithm, int64_t rows, int64_t column
 /// Gradient of softmax (or its logarithm) from its output y.
 void ck_softmax_rows_gradient(ck_dtype t, int32_t logarithm, int64_t rows, int64_t columns, const void *y, const void *g,
                               void *gx);
-/// Row i may attend to columns 0 … i + offset only: y = softmax(scale · x) there, 0 elsewhere. In place is allowed.
-void ck_softmax_causal(ck_dtype t, int64_t rows, int64_t columns, int64_t offset, double scale, const void *x, void *y);
 
 /// loss[r] = logsumexp(x[r]) − Σ target · x, with labels (−1-free; a label equal to `ignored` gives 0) and smoothing.
 /// The log-sum-exp of a row is its peak (largest x) plus its log_sum.
@@ -71,20 +95,36 @@ void ck_cross_entropy_gradient(ck_dtype t, int64_t rows, int64_t columns, const 
                                const void *log_sum, const int64_t *labels, int64_t ignored, double smoothing,
                                double scale, void *gx);
 
-/// y = (x − mean)/sqrt(variance + epsilon) · weight + bias by rows; weight and bias may be null.
+/// y = (x − mean)/sqrt(variance + epsilon) · weight + bias by rows; weight and bias may be null. Without room for means,
+/// the mean counts as 0: root mean square normalisation.
 void ck_layer_norm(ck_dtype t, int64_t rows, int64_t columns, double epsilon, const void *x, const void *weight,
                    const void *bias, void *y, void *mean, void *inverse_deviation);
-/// gx for these rows; gw and gb (may be null) are overwritten with this block's sums over its rows.
+/// gx for these rows, also over g; gw and gb (may be null) are overwritten with this block's sums over its rows.
 void ck_layer_norm_gradient(ck_dtype t, int64_t rows, int64_t columns, const void *x, const void *weight, const void *mean,
                             const void *inverse_deviation, const void *g, void *gx, void *gw, void *gb);
+
+// Attention: a block of scores, [rows, columns] of queries and keys; row r sees columns 0 … r + offset ---------------
+
+/// scores become exp(scale · (score − peak)), 0 where unseen; peaks and sums go on from the blocks before, by whose old
+/// peaks the rows of `out` (of `size` elements, `stride` apart) are scaled. See Note [Blocks of attention].
+void ck_attention_weights(ck_dtype t, int64_t rows, int64_t columns, int64_t offset, double scale, int32_t is_first,
+                          void *scores, void *peaks, void *sums, int64_t size, void *out, int64_t stride);
+/// The rows of `out` over their sums; the sums become their inverses.
+void ck_attention_finish(ck_dtype t, int64_t rows, void *sums, int64_t size, void *out, int64_t stride);
+/// out[r] = a[r] · b[r].
+void ck_attention_dots(ck_dtype t, int64_t rows, int64_t size, const void *a, int64_t stride_a, const void *b,
+                       int64_t stride_b, void *out);
+/// scores become weights, and gradients of weights become gradients of scores; `dots` are those of result and gradient.
+void ck_attention_gradient(ck_dtype t, int64_t rows, int64_t columns, int64_t offset, double scale, const void *peaks,
+                           const void *inverses, const void *dots, void *scores, void *gradients);
 
 // Batch norm over x[rows, channels] ---------------------------------------------------------------------------------------
 
 /// Per channel, the mean of these rows and the sum of squared distances from it.
 void ck_channel_moments(ck_dtype t, int64_t rows, int64_t channels, const void *x, double *mean, double *squares);
-/// y = (x − mean) · scale + shift; then max(·, 0) when `rectifies`.
+/// y = (x − mean) · scale + shift.
 void ck_channel_affine(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const double *scale,
-                       const double *shift, int32_t rectifies, void *y);
+                       const double *shift, void *y);
 /// Per channel, the sums of g and of g · (x − mean).
 void ck_channel_gradient_sums(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,
                               double *sum, double *product);
@@ -119,6 +159,7 @@ typedef struct {
     int64_t grid_height, grid_width, row_step, column_step;
     int64_t tap_rows, first_row, row_spacing;
     int64_t tap_columns, first_column, column_spacing;
+    int32_t is_planar;                            // the source lies plane by plane; windows fit one panel
 } ck_gather;
 
 /// Where the rows of a grid lie in an image tensor: point (y, x) is pixel (first_row + y · row_step, …).
@@ -142,11 +183,11 @@ void ck_pack_weights(ck_dtype t, const ck_weights *w, const void *weights, int64
 /// The way back, for one block of outputs: weight = Σ over parts of sums[part][k][output], parts in order.
 void ck_unpack_weights(ck_dtype t, const ck_weights *w, int64_t parts, const void *sums, int64_t sums_pitch, int64_t block,
                        void *weights);
-/// out[point] = window · weights (+ bias, may be null; then max(·, 0) when `rectifies`) for grid points first ..< last,
-/// counted over images, and blocks first_block ..< last_block of `outputs`.
+/// out[point] = window · weights (+ bias, may be null) for grid points first ..< last, counted over images, and blocks
+/// first_block ..< last_block of `outputs`.
 void ck_gather_product(ck_dtype t, const ck_gather *g, const void *source, int64_t first, int64_t last,
                        int64_t first_block, int64_t last_block, int64_t outputs, const void *weights, const void *bias,
-                       int32_t rectifies, const ck_placement *p, void *out);
+                       const ck_placement *p, void *out);
 /// sums[k][output] = Σ window[k] · gradient[output] over grid points first ..< last, for elements low ..< high of the
 /// window (at most ck_panel_depth) and some outputs; a row of sums has room for whole blocks.
 void ck_gather_outer(ck_dtype t, const ck_gather *g, const void *source, int64_t first, int64_t last, int64_t low,
@@ -211,3 +252,23 @@ typedef struct {
 void ck_adam(ck_dtype t, int64_t n, const ck_adam_settings *s, void *parameter, const void *gradient, void *mean,
              void *variance, void *largest);
 void ck_clamp(ck_dtype t, int64_t n, double lower, double upper, const void *x, void *y);
+
+// Products of bfloat16 operands --------------------------------------------------------------------------------------
+
+// The tile that stays in registers; packed operands are padded to whole panels.
+#define CK_PANEL_ROWS 12
+#define CK_PANEL_COLUMNS 32
+/// y[i] = the bfloat16 number nearest to x[i], as a float32.
+void ck_round_bf16(int64_t n, const float *x, float *y);
+/// master[i] = values[i] wherever the bfloat16 value is not the rounded master.
+void ck_adopt_bf16(int64_t n, const void *values, void *master);
+/// 1 when the CPU multiplies bfloat16 numbers itself (AVX512_BF16).
+int32_t ck_has_bf16_products(void);
+/// Rounds lines of `inner` numbers, float32 or bfloat16, to bfloat16 and packs them for a product: rows of a in panels of
+/// CK_PANEL_ROWS, or columns of b (`of_b`) in panels of CK_PANEL_COLUMNS, each panel `pairs` times its width words of 32 bits.
+/// A line is `dense`, and its neighbour `apart` elements away; or lines are neighbours and their next elements `apart`.
+void ck_pack_bf16(ck_dtype t, int32_t of_b, int32_t dense, int64_t lines, int64_t inner, int64_t pairs, const void *x,
+                  int64_t apart, void *out);
+/// c = a · b (+ c where `add`) from packed operands; `emulate` keeps to instructions that every CPU has.
+void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t inner, const void *a, const void *b,
+                      int32_t add, float *c, int64_t leading);

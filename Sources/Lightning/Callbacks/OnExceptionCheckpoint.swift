@@ -13,7 +13,7 @@ public final class OnExceptionCheckpoint: Callback {
     private let fileName: String
     private var directory: String?
     /// The metrics before the newest batch, and its number over all epochs.
-    private var before: (metrics: MetricStore, batch: Int)?
+    private var before: (metrics: RankMetrics, batch: Int)?
     /// What layers remembered of their inputs then, such as running moments: a forward pass has changed it since.
     private var buffers: [(buffer: Buffer, value: Tensor)] = []
     private var isValidating = false
@@ -42,7 +42,7 @@ public final class OnExceptionCheckpoint: Callback {
     public override func onTrainBatchStart(
         _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int
     ) {
-        before = (trainer.logging.training, trainer.progress.batch)
+        before = (trainer.ownMetrics(module), trainer.progress.batch)
         for index in buffers.indices { buffers[index].value = buffers[index].buffer.value }
     }
 
@@ -60,14 +60,15 @@ public final class OnExceptionCheckpoint: Callback {
         guard !trainer.isUpdating else {
             return trainer.print("no checkpoint of this failure: it happened inside an optimizer step")
         }
+        var metrics = trainer.ownMetrics(module)
         // Progress has not moved: the batch is not whole, and must leave nothing behind.
         if let before, before.batch == trainer.progress.batch {
-            trainer.logging.training = before.metrics
+            metrics = before.metrics
             for (buffer, value) in buffers { buffer.value = value }
         }
         if isValidating { trainer.progress.awaitValidation() }
         do {
-            try trainer.saveCheckpointAlone(path)
+            try trainer.saveCheckpointAlone(path, metrics: metrics)
             StandardOutput.write("saved \(path) to go on from\n")
         } catch {
             StandardOutput.write("no checkpoint of this failure: \(error)\n")

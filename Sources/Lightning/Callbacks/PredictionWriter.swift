@@ -87,7 +87,7 @@ public final class PredictionWriter: Callback {
                 "PredictionWriter: a part of a data set in random order has no order of the data set; do not shuffle, or predict all of it"
             )
         }
-        let type = HDF5ElementType(rows.dtype), shape = Array(rows.shape.dropFirst())
+        let type = rows.dtype.fileType, shape = Array(rows.shape.dropFirst())
         let target = try dataset ?? file.createDataset("predictions", type, shape: [count] + shape)
         dataset = target
         var begin = 0
@@ -101,18 +101,5 @@ public final class PredictionWriter: Callback {
             }
             begin = end
         }
-    }
-}
-
-extension HDF5ElementType {
-    /// The type of a tensor's elements in a file.
-    init(_ type: DType) {
-        self =
-            switch type {
-            case .float32: .float32
-            case .float64: .float64
-            case .int64: .int64
-            case .uint8: .uint8
-            }
     }
 }

@@ -152,7 +152,9 @@ public final class StochasticWeightAveraging: Callback {
 
     /// Goes on averaging.
     public override func onLoadCheckpoint(_ trainer: Trainer, _ module: LightningModule, _ checkpoint: Checkpoint) {
-        average = checkpoint.callbacks[stateKey] ?? StateDictionary()
+        let saved = checkpoint.callbacks[stateKey] ?? StateDictionary()
+        average = StateDictionary()
+        for (key, parameter) in module.namedParameters { average[key] = saved[key]?.converted(to: parameter.dtype) }
         if average.isEmpty { state.count = 0 }
     }
 }

@@ -136,7 +136,7 @@ open class WeightAveraging: Callback {
             (average, updateCount) = (StateDictionary(), 0)
             return
         }
-        average = checkpoint.model
+        average = module.stateDictionary  // the checkpoint's model, in the precision of this run
         try module.load(own)
     }
 }

@@ -8,7 +8,9 @@ extension RunAction: ExpressibleByArgument {}
 
 /// The arguments of the command line.
 struct RunArguments: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "lightning")
+    static let configuration = CommandConfiguration(
+        commandName: "lightning",
+        discussion: "'lightning report RUN_DIR' writes the curves of a run as one HTML page, RUN_DIR/report.html.")
 
     @Argument(help: "fit, validate, test or predict.")
     var action: RunAction
@@ -29,10 +31,26 @@ struct RunArguments: ParsableCommand {
     var overrides: [String] = []
 }
 
-/// A whole program over some experiments: `lightning {fit|validate|test|predict} --config FILE [key.path=value …]`.
+/// The arguments of `lightning report`.
+struct ReportArguments: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lightning report",
+        abstract: "Writes curves, throughput and hyperparameters of a run as one HTML page, report.html.")
+
+    @Argument(help: "The directory of a run, such as lightning_logs/version_0.")
+    var directory: String
+}
+
+/// A whole program over some experiments: `lightning {fit|validate|test|predict} --config FILE [key.path=value …]`,
+/// and `lightning report RUN_DIR`.
 public enum LightningCommandLine {
     /// Does what the arguments say, and ends the process.
     public static func main(_ experiments: [Experiment]) -> Never {
+        let words = CommandLine.arguments.dropFirst()
+        if words.first == "report" {
+            let arguments = ReportArguments.parseOrExit(Array(words.dropFirst()))
+            runProgram { StandardOutput.write(try RunReport.write(directory: arguments.directory) + "\n") }
+        }
         let arguments = RunArguments.parseOrExit()
         runProgram {
             let outcome = try run(arguments, experiments)

@@ -8,18 +8,19 @@ public final class CSVLogger: MetricLogger {
     /// The run's directory.
     public let directory: String?
     private let path: String
-    private var file: FileHandle?
+    private let file: AppendingFile
 
-    /// A logger that writes into a directory, which exists.
+    /// A logger that writes into a directory.
     public init(directory: String) {
         self.directory = directory
-        path = directory + "/metrics.csv"
+        path = directory
+        file = AppendingFile(directory + "/metrics.csv", header: "epoch,batch,step,samples,seconds,name,value\n")
     }
 
     /// Writes `hparams.yaml`.
     public func logHyperparameters(_ yaml: String) throws {
-        guard let directory else { return }
-        try yaml.write(toFile: directory + "/hparams.yaml", atomically: true, encoding: .utf8)
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try yaml.write(toFile: path + "/hparams.yaml", atomically: true, encoding: .utf8)
     }
 
     /// Appends one line per value.
@@ -28,21 +29,7 @@ public final class CSVLogger: MetricLogger {
         let moment =
             "\(record.epoch),\(record.batch),\(record.step),\(record.samples),\(String(format: "%.3f", record.seconds))"
         for (name, value) in record.values { text += "\(moment),\(quoted(name)),\(value)\n" }
-        try opened().write(contentsOf: Data(text.utf8))
-    }
-
-    private func opened() throws -> FileHandle {
-        if let file { return file }
-        if !FileManager.default.fileExists(atPath: path) {
-            guard
-                FileManager.default.createFile(
-                    atPath: path, contents: Data("epoch,batch,step,samples,seconds,name,value\n".utf8))
-            else { throw TrainingError("\(path) cannot be created") }
-        }
-        guard let handle = FileHandle(forWritingAtPath: path) else { throw TrainingError("\(path) cannot be written") }
-        try handle.seekToEnd()
-        file = handle
-        return handle
+        try file.append(text)
     }
 
     private func quoted(_ name: String) -> String {
@@ -51,12 +38,8 @@ public final class CSVLogger: MetricLogger {
     }
 
     /// Waits until the lines are on the disk.
-    public func flush() throws { try file?.synchronize() }
+    public func flush() throws { try file.flush() }
 
     /// Closes the file.
-    public func finalize(_ status: String) throws {
-        try file?.synchronize()
-        try file?.close()
-        file = nil
-    }
+    public func finalize(_ status: String) throws { try file.close() }
 }

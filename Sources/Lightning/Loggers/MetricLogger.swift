@@ -12,11 +12,24 @@ public struct MetricRecord: Sendable {
     public var seconds: Double
     /// The values by name, in the order they were logged.
     public var values: [(name: String, value: Double)]
+
+    /// Values of a moment.
+    public init(
+        epoch: Int, batch: Int, step: Int, samples: Int, seconds: Double, values: [(name: String, value: Double)]
+    ) {
+        self.epoch = epoch
+        self.batch = batch
+        self.step = step
+        self.samples = samples
+        self.seconds = seconds
+        self.values = values
+    }
 }
 
 /// Keeps what a run logs.
 ///
-/// Called on global rank 0 only.
+/// Called on global rank 0 only. What a logger is given it hands to the operating system before it returns, so that
+/// nothing is lost when the program dies; ``flush()`` waits for the disk.
 public protocol MetricLogger: AnyObject {
     /// Where this logger writes; nil when nowhere.
     var directory: String? { get }

@@ -117,7 +117,8 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     private func finish() throws -> [String: Double] {
         Watchdog.phase = TrainingPhase("the end of \(kind.rawValue)", epoch: trainer.progress.epoch)
         let entries = try trainer.logging.evaluation.reduced(
-            over: trainer.strategy, tag: "metrics of a \(kind.rawValue)")
+            over: trainer.strategy, in: module, tag: "metrics of a \(kind.rawValue)")
+        LoggedMetrics.reset(entries, in: module)
         let values = trainer.logging.finish(entries)
         if !trainer.isSanityChecking { try trainer.logToLoggers(values) }
         var results: [String: Double] = [:]

@@ -72,7 +72,7 @@ struct PredictionLoop<M: PredictionModule> {
 
     /// Puts the rows of all ranks in the order of their samples.
     private func gather(_ rows: [Tensor], _ indices: [Int64]) throws -> Tensor? {
-        let own = rows.isEmpty ? Tensor(uninitialized: [0]) : Tensor.concatenate(rows)
+        let own = rows.isEmpty ? Tensor(uninitialized: [0], dtype: .standard) : Tensor.concatenate(rows)
         let parts = try trainer.strategy.gather(own, tag: "predictions")
         let places = try trainer.strategy.gather(Tensor(indices), tag: "places of predictions")
         let present = parts.indices.filter { places[$0].elementCount > 0 }

@@ -234,10 +234,12 @@ struct TrainingLoop<M: TrainingModule> {
         trainer.logging.scope = .trainingEpoch
         trainer.logging.batchSize = 1
         try trainer.call({ try $0.onTrainEpochEnd(trainer, module) }, { try module.onTrainEpochEnd() })
-        let entries = try trainer.logging.training.reduced(over: trainer.strategy, tag: "metrics of a training epoch")
+        let entries = try trainer.logging.training.reduced(
+            over: trainer.strategy, in: module, tag: "metrics of a training epoch")
         try trainer.logToLoggers(trainer.logging.finish(entries))
         if isComplete {
             trainer.progress.advanceEpoch()
+            LoggedMetrics.reset(entries, in: module)
             trainer.logging.training.reset()
             try trainer.advanceSchedules(.epoch)
         }

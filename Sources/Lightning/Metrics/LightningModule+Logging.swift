@@ -1,3 +1,4 @@
+import Metrics
 import Tensors
 
 extension LightningModule {
@@ -45,11 +46,45 @@ extension LightningModule {
         _ values: [String: Double], onStep: Bool? = nil, onEpoch: Bool? = nil, progressBar: Bool = false,
         logger: Bool = true, reduce: MetricReduction = .mean, batchSize: Int? = nil
     ) {
-        for name in values.keys.sorted() {
-            guard let value = values[name] else { continue }
+        for (name, value) in values.sorted(by: { $0.key < $1.key }) {
             log(
                 name, value, onStep: onStep, onEpoch: onEpoch, progressBar: progressBar, logger: logger, reduce: reduce,
                 batchSize: batchSize)
+        }
+    }
+
+    /// Logs a metric under a name: its value over all samples of all ranks when the epoch ends, after which it starts
+    /// afresh.
+    ///
+    /// Call `update` before; the name alone is noted here. A step value can be logged beside it as a number.
+    /// - Parameters:
+    ///   - name: The key in loggers, callbacks and results.
+    ///   - metric: A stored property of this module or of a module in it; training and evaluation need one each.
+    ///   - progressBar: Whether the progress bar shows it.
+    ///   - logger: Whether loggers get it.
+    public final func log(
+        _ name: String, _ metric: any Metric<Double>, progressBar: Bool = false, logger: Bool = true
+    ) {
+        guard let attachedTrainer else { return }
+        guard let attribute = metricNames[ObjectIdentifier(metric)] ?? findMetric(metric) else {
+            fatalError(
+                "log(\"\(name)\"): the metric is not in a property of \(Self.self), where it would be found at the end of the epoch and for checkpoints; keep it in a stored property"
+            )
+        }
+        attachedTrainer.logging.log(name, metricIn: attribute, progressBar: progressBar, logger: logger)
+    }
+
+    private func findMetric(_ metric: any Metric<Double>) -> String? {
+        for (name, found) in namedMetrics { metricNames[ObjectIdentifier(found)] = name }
+        return metricNames[ObjectIdentifier(metric)]
+    }
+
+    /// Logs several metrics at once.
+    public final func logDictionary(
+        _ metrics: [String: any Metric<Double>], progressBar: Bool = false, logger: Bool = true
+    ) {
+        for (name, metric) in metrics.sorted(by: { $0.key < $1.key }) {
+            log(name, metric, progressBar: progressBar, logger: logger)
         }
     }
 }

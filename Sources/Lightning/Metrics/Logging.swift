@@ -38,24 +38,51 @@ struct Logging {
         guard isEnabled else { return }
         let stepsByDefault = scope == .trainingBatch
         let step = onStep ?? stepsByDefault, epoch = onEpoch ?? !stepsByDefault
-        let weight = Double(batchSize ?? self.batchSize)
-        let entry = {
-            MetricStore.Entry(
-                name: name, reduction: reduce, onStep: step, onEpoch: epoch, showsInProgressBar: progressBar,
-                goesToLogger: logger)
+        guard step || epoch else {
+            fatalError("log(\"\(name)\"): with neither onStep nor onEpoch nothing would be logged")
         }
+        let weight = Double(batchSize ?? self.batchSize)
+        let entry = MetricStore.Entry(
+            name: name, reduction: reduce, onStep: step, onEpoch: epoch, showsInProgressBar: progressBar,
+            goesToLogger: logger)
         switch scope {
         case .trainingBatch, .trainingEpoch:
-            training.log(entry(), name: name, value: value, weight: weight)
+            training.log(entry, value: value, weight: weight)
             if step {
                 callbackMetrics[name] = value
                 if epoch { callbackMetrics[name + "_step"] = value }
                 if progressBar { show(name, value) }
             }
-        case .evaluation: evaluation.log(entry(), name: name, value: value, weight: weight)
-        case .none(let place):
-            fatalError("log(\"\(name)\"): nothing can be logged \(place); write to module.logger directly")
+        case .evaluation: evaluation.log(entry, value: value, weight: weight)
+        case .none(let place): refuse(name, place)
         }
+    }
+
+    /// Takes note of a metric in a property of the module.
+    mutating func log(_ name: String, metricIn attribute: String, progressBar: Bool, logger: Bool) {
+        guard isEnabled else { return }
+        let entry = MetricStore.Entry(
+            name: name, reduction: .mean, onStep: false, onEpoch: true, showsInProgressBar: progressBar,
+            goesToLogger: logger, attribute: attribute)
+        let other: MetricStore
+        switch scope {
+        case .trainingBatch, .trainingEpoch:
+            training.log(entry)
+            other = evaluation
+        case .evaluation:
+            evaluation.log(entry)
+            other = training
+        case .none(let place): refuse(name, place)
+        }
+        if let second = other.name(ofMetricIn: attribute) {
+            fatalError(
+                "log(\"\(name)\"): the metric in '\(attribute)' is logged as \"\(second)\" too, in training and in evaluation, which would mix their samples; give each a metric of its own"
+            )
+        }
+    }
+
+    private func refuse(_ name: String, _ place: String) -> Never {
+        fatalError("log(\"\(name)\"): nothing can be logged \(place); write to module.logger directly")
     }
 
     mutating func show(_ name: String, _ value: Double) {

@@ -1,3 +1,5 @@
+import Metrics
+
 /// How values of one metric become one.
 public enum MetricReduction: String, Sendable, Codable, CaseIterable {
     /// The mean over samples.
@@ -23,6 +25,10 @@ struct MetricStore {
         let onEpoch: Bool
         let showsInProgressBar: Bool
         let goesToLogger: Bool
+        /// The property that holds the metric, when one was logged and not a number.
+        var attribute: String?
+        /// The value of that metric over all ranks, once the epoch has ended.
+        var computed: Double?
         var total = 0.0
         var weight = 0.0
         var last = 0.0
@@ -30,11 +36,18 @@ struct MetricStore {
         var isNew = false
 
         /// The value so far.
-        var value: Double { reduction == .mean ? total / weight : total }
+        var value: Double { computed ?? (reduction == .mean ? total / weight : total) }
         /// The key of step values.
         var stepName: String { onStep && onEpoch ? name + "_step" : name }
         /// The key of epoch values.
         var epochName: String { onStep && onEpoch ? name + "_epoch" : name }
+
+        /// Whether another `log` of the same name asks for the same.
+        func agrees(with other: Entry) -> Bool {
+            reduction == other.reduction && onStep == other.onStep && onEpoch == other.onEpoch
+                && showsInProgressBar == other.showsInProgressBar && goesToLogger == other.goesToLogger
+                && attribute == other.attribute
+        }
 
         mutating func add(_ value: Double, weight newWeight: Double) {
             last = value
@@ -63,6 +76,8 @@ struct MetricStore {
     private struct Share: Codable {
         var hasBatches: Bool
         var entries: [Entry]
+        /// What the logged metrics have gathered, by property.
+        var states: [String: MetricState]
     }
 
     private(set) var entries: [Entry] = []
@@ -72,16 +87,29 @@ struct MetricStore {
 
     var isEmpty: Bool { entries.isEmpty }
 
-    /// Adds a value; the first one decides how the name is treated.
-    mutating func log(_ entry: @autoclosure () -> Entry, name: String, value: Double, weight: Double) {
-        if let place = places[name] {
-            entries[place].add(value, weight: weight)
-        } else {
-            var new = entry()
-            new.add(value, weight: weight)
-            places[name] = entries.count
-            entries.append(new)
+    /// Adds a value.
+    mutating func log(_ entry: Entry, value: Double, weight: Double) {
+        entries[place(of: entry)].add(value, weight: weight)
+    }
+
+    /// Takes note of a metric, whose value is asked for at the end of the epoch.
+    mutating func log(_ entry: Entry) { _ = place(of: entry) }
+
+    /// Whether a metric was logged here, and under which name.
+    func name(ofMetricIn attribute: String) -> String? { entries.first { $0.attribute == attribute }?.name }
+
+    private mutating func place(of entry: Entry) -> Int {
+        if let place = places[entry.name] {
+            guard entries[place].agrees(with: entry) else {
+                fatalError(
+                    "log(\"\(entry.name)\"): the name was logged in this epoch with other arguments, or another kind of value; give each its own name"
+                )
+            }
+            return place
         }
+        places[entry.name] = entries.count
+        entries.append(entry)
+        return entries.count - 1
     }
 
     /// The newest single values that the loggers have not seen.
@@ -118,12 +146,18 @@ struct MetricStore {
 
     /// The values of all ranks together, the same on every rank.
     ///
-    /// Collective. A rank without batches, which can only log what does not come from batches, lacks nothing.
+    /// Collective, and one exchange whatever was logged. A rank without batches, which can only log what does not come
+    /// from batches, lacks nothing. States of metrics are merged in the order of the ranks; each rank's own stays as it
+    /// is.
     /// - Throws: ``TrainingError`` on every rank when a key was logged on some ranks only.
-    func reduced(over strategy: any Strategy, tag: String) throws -> [Entry] {
-        guard strategy.worldSize > 1 else { return entries }
-        let own = try JSON.encode(Share(hasBatches: hasBatches, entries: entries))
-        let ranks = try strategy.gather(own, tag: tag).map { try JSON.decode(Share.self, from: $0) }
+    func reduced(over strategy: any Strategy, in module: LightningModule, tag: String) throws -> [Entry] {
+        if strategy.worldSize == 1, !entries.contains(where: { $0.attribute != nil }) { return entries }
+        let states = LoggedMetrics.states(entries, in: module)
+        guard strategy.worldSize > 1 else { return try LoggedMetrics.computed(entries, [states], in: module) }
+        let share = Share(hasBatches: hasBatches, entries: entries, states: states)
+        let ranks = try strategy.gather(try JSON.encode(share), tag: tag).map {
+            try JSON.decode(Share.self, from: $0)
+        }
         try MetricStore.checkKeys(ranks, tag)
         var merged: [Entry] = []
         var places: [String: Int] = [:]
@@ -135,7 +169,7 @@ struct MetricStore {
                 merged.append(entry)
             }
         }
-        return merged
+        return try LoggedMetrics.computed(merged, ranks.map(\.states), in: module)
     }
 
     private static func checkKeys(_ ranks: [Share], _ tag: String) throws {

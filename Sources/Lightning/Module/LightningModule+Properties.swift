@@ -22,6 +22,8 @@ extension LightningModule {
     public final var nodeRank: Int { attachedTrainer?.nodeRank ?? 0 }
     /// The number of processes; 1 without a trainer.
     public final var worldSize: Int { attachedTrainer?.worldSize ?? 1 }
+    /// The number types of the run; `float32` without a trainer.
+    public final var precision: Precision { attachedTrainer?.configuration.precision ?? .float32 }
     /// The first logger, if there is one.
     public final var logger: (any MetricLogger)? { attachedTrainer?.loggers.first }
     /// All loggers.

@@ -10,6 +10,11 @@ import Tensors
 open class LightningModule: Module {
     /// The trainer that runs this module; nil outside a run.
     public internal(set) final weak var attachedTrainer: Trainer?
+    /// Where the metrics that were logged are kept; emptied at the beginning of a run.
+    final var metricNames: [ObjectIdentifier: String] = [:]
+
+    /// Whether a trainer has given parameters and buffers the types of its precision.
+    final var wasConverted = false
 
     /// Whether ``prepareData()`` runs once per node (true) or once for the whole job.
     open var prepareDataPerNode: Bool { true }

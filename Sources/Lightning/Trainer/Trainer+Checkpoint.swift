@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Metrics
 import NN
 import Optimizers
 import Tensors
@@ -23,6 +24,8 @@ struct RunState: Codable, Sendable {
     var learningRates: [[Double]]
     /// Values of the training epoch so far, by rank.
     var metrics: [[MetricStore.Entry]]
+    /// What the module's metrics have gathered, by rank and property; nil in files of before there were any.
+    var metricStates: [[String: MetricState]]?
     /// The newest value of everything logged.
     var callbackMetrics: [String: Double]
 }
@@ -42,7 +45,7 @@ extension Trainer {
     public func saveCheckpoint(_ path: String, weightsOnly: Bool = false) throws {
         guard let module else { throw TrainingError("saveCheckpoint: no module was run by this trainer yet") }
         try strategy.synchronizeBuffers(module)
-        let metrics = try gatherMetrics()
+        let metrics = try gatherMetrics(module)
         if isGlobalZero {
             try makeCheckpoint(module, metrics: metrics, weightsOnly: weightsOnly).write(to: path)
         }
@@ -53,25 +56,30 @@ extension Trainer {
     /// Writes a checkpoint from this rank alone, when the others cannot be asked any more.
     ///
     /// On many ranks the metrics of the epoch so far are not part of it.
-    func saveCheckpointAlone(_ path: String) throws {
+    func saveCheckpointAlone(_ path: String, metrics: RankMetrics) throws {
         guard let module else { return }
-        let metrics = worldSize == 1 ? [logging.training.entries] : []
-        try makeCheckpoint(module, metrics: metrics, weightsOnly: false).write(to: path)
+        try makeCheckpoint(module, metrics: worldSize == 1 ? [metrics] : [], weightsOnly: false).write(to: path)
     }
 
-    private func gatherMetrics() throws -> [[MetricStore.Entry]] {
-        let own = try JSON.encode(logging.training.entries)
-        return try strategy.gather(own, tag: "metrics for a checkpoint").map {
-            try JSON.decode([MetricStore.Entry].self, from: $0)
+    /// What this rank knows of the epoch so far.
+    func ownMetrics(_ module: LightningModule) -> RankMetrics {
+        RankMetrics(entries: logging.training.entries, states: LoggedMetrics.allStates(in: module))
+    }
+
+    private func gatherMetrics(_ module: LightningModule) throws -> [RankMetrics] {
+        let own = ownMetrics(module)
+        return try strategy.gather(try JSON.encode(own), tag: "metrics for a checkpoint").map {
+            try JSON.decode(RankMetrics.self, from: $0)
         }
     }
 
     private func makeCheckpoint(
-        _ module: LightningModule, metrics: [[MetricStore.Entry]], weightsOnly: Bool
+        _ module: LightningModule, metrics: [RankMetrics], weightsOnly: Bool
     ) throws -> Checkpoint {
         var checkpoint = Checkpoint()
         checkpoint.model = module.stateDictionary
         try checkpoint.set("module", String(describing: type(of: module)))
+        try checkpoint.set("precision", configuration.precision)
         if let module = module as? any HyperparameterModule {
             try checkpoint.set("hyperparameters", module.hyperparameters)
         }
@@ -82,7 +90,8 @@ extension Trainer {
                 "run",
                 RunState(
                     progress: progress, seed: seed, worldSize: worldSize, globalBatchSize: globalBatchSize,
-                    schedules: schedules.map(\.saved), learningRates: rates, metrics: metrics,
+                    schedules: schedules.map(\.saved), learningRates: rates,
+                    metrics: metrics.map(\.entries), metricStates: metrics.map(\.states),
                     callbackMetrics: callbackMetrics))
             for (key, callback) in namedCallbacks() {
                 if let state = try callback.saveState() { checkpoint.values["callback \(key)"] = state }
@@ -208,6 +217,13 @@ extension Trainer {
             if let state = checkpoint.values["callback \(key)"] { try callback.loadState(state) }
         }
         if let module { for callback in callbacks { try callback.onLoadCheckpoint(self, module, checkpoint) } }
+        // Files of earlier versions do not say; they were made in float32.
+        let precision = try checkpoint.get("precision", as: Precision.self) ?? .float32
+        if precision != configuration.precision {
+            print(
+                "note: the checkpoint was made in \(precision), this run has \(configuration.precision): it is converted"
+            )
+        }
         if let state = checkpoint.optimizers.first { try optimizer.load(state) }
         guard run.learningRates.count == optimizer.groups.count else {
             throw CheckpointError(
@@ -228,7 +244,7 @@ extension Trainer {
         }
         for (index, saved) in run.schedules.enumerated() { schedules[index].restore(saved) }
         logging.callbackMetrics = run.callbackMetrics
-        restoreMetrics(run.metrics)
+        try restoreMetrics(run)
     }
 
     /// The place in the epoch is a number of batches: with batches of another size it is another number, or none.
@@ -244,8 +260,12 @@ extension Trainer {
     }
 
     /// Each rank gets its own sums back; on another number of ranks, rank 0 gets those of all.
-    private func restoreMetrics(_ saved: [[MetricStore.Entry]]) {
-        if saved.count == worldSize { return logging.training.restore(saved[globalRank]) }
+    private func restoreMetrics(_ run: RunState) throws {
+        let (saved, states) = (run.metrics, run.metricStates ?? [])
+        if saved.count == worldSize {
+            logging.training.restore(saved[globalRank])
+            return try restoreStates(states.isEmpty ? [] : [states[globalRank]])
+        }
         guard isGlobalZero, var merged = saved.first else { return logging.training.reset() }
         for other in saved.dropFirst() {
             for index in merged.indices {
@@ -253,6 +273,12 @@ extension Trainer {
             }
         }
         logging.training.restore(merged)
+        try restoreStates(states)
+    }
+
+    private func restoreStates(_ ranks: [[String: MetricState]]) throws {
+        guard let module else { return }
+        try LoggedMetrics.restore(ranks, in: module)
     }
 }
 

@@ -44,6 +44,8 @@ extension Trainer {
         public var fastDevRun = 0
         /// Run directories are `<defaultRootDir>/version_N`.
         public var defaultRootDir = "lightning_logs"
+        /// What keeps the values that are logged, when the program gives no loggers of its own.
+        public var loggers = [LoggerKind.csv]
         /// The seed of everything random; by default the one that `seedEverything` set, or 42.
         public var seed: UInt64?
         /// Saves a checkpoint after each epoch when no checkpoint callback is given.
@@ -58,6 +60,8 @@ extension Trainer {
         public var allowsNonFiniteLoss = false
         /// Asks for so many ranks: an error when the program was started with another number.
         public var ranks: Int?
+        /// The number types of the run: `float32`, `float64True`, `bfloat16Mixed` or `bfloat16True`.
+        public var precision = Precision.float32
         /// Leaves out logging, checkpoints, progress and summary, to measure bare speed.
         public var barebones = false
 

@@ -12,11 +12,20 @@ extension Trainer {
     func run<Result>(
         _ stage: RunStage, _ module: LightningModule, data: LightningDataModule?, _ body: () throws -> Result
     ) throws -> Result {
+        try configuration.precision.around { try runHere(stage, module, data: data, body) }
+    }
+
+    private func runHere<Result>(
+        _ stage: RunStage, _ module: LightningModule, data: LightningDataModule?, _ body: () throws -> Result
+    ) throws -> Result {
         guard status != .running else { throw TrainingError("the trainer is already running") }
         status = .running
         stopReason = nil
         self.module = module
         module.attachedTrainer = self
+        module.metricNames = [:]
+        // A run that failed may have left something in them.
+        for (_, metric) in module.namedMetrics { metric.reset() }
         data?.trainer = self
         // Elsewhere there is nothing to save, and a signal does what it always does.
         if stage == .fit { SignalWatch.install() }
@@ -30,6 +39,7 @@ extension Trainer {
             for callback in callbacks { try callback.setup(self, module, stage) }
             try module.setup(stage)
             try module.configureModel()
+            applyPrecision(to: module)
             let result = try body()
             logging.scope = .none("in teardown")
             try data?.teardown(stage)
@@ -104,7 +114,9 @@ extension Trainer {
             throw TrainingError(
                 "the batch-transfer hooks of \(type(of: module)) made a \(type(of: after)) of a \(Batch.self)")
         }
-        return (typed, after)
+        guard let type = configuration.precision.converted else { return (typed, after) }
+        let converted = typed.converted(toFloating: type)
+        return (converted, converted)
     }
 
     /// This rank's place, as far as reading data goes.

@@ -89,7 +89,7 @@ public final class Trainer {
     /// - Parameters:
     ///   - configuration: The flags.
     ///   - callbacks: Run in this order; checkpoint callbacks last.
-    ///   - loggers: Nil for a ``CSVLogger`` in the run's directory, an empty list for none.
+    ///   - loggers: Nil for those that the configuration names, in the run's directory; an empty list for none.
     ///   - configurationText: The whole configuration as YAML, kept as `config.yaml` in the run's directory.
     /// - Throws: ``TrainingError`` for flags that make no sense, `MPIError` when MPI cannot be initialised.
     public init(
@@ -221,7 +221,11 @@ public final class Trainer {
             if let configurationText {
                 try configurationText.write(toFile: path + "/config.yaml", atomically: true, encoding: .utf8)
             }
-            if usesDefaultLogger { loggers = [CSVLogger(directory: path)] }
+            if usesDefaultLogger {
+                loggers = try configuration.loggers.map {
+                    try $0.make(directory: path, root: configuration.defaultRootDir)
+                }
+            }
         }
         return path
     }

@@ -21,6 +21,26 @@ public final class LayerNorm: Module, Layer {
     }
 }
 
+/// Root mean square normalisation over the last dimension, with a learnt scale.
+public final class RMSNorm: Module, Layer {
+    /// `[size]`.
+    public let weight: Parameter
+    private let epsilon: Double?
+
+    /// Normalises vectors of the given size.
+    ///
+    /// - Parameters:
+    ///   - size: The last extent of inputs.
+    ///   - epsilon: What is added to the mean square; nil for the smallest step from 1 of the element type.
+    public init(_ size: Int, epsilon: Double? = nil) {
+        weight = Parameter(.ones([size]))
+        self.epsilon = epsilon
+    }
+
+    /// `[…, size]`, normalised.
+    public func callAsFunction(_ input: Tensor) -> Tensor { input.rmsNorm(weight: weight.value, epsilon: epsilon) }
+}
+
 /// Batch normalisation of `[batch, channels, …]`, with a learnt scale and shift and running moments for evaluation.
 ///
 /// The moments of a batch are those of the rank's own part of it; before validation and in checkpoints the running

@@ -81,10 +81,14 @@ private struct BackwardPass {
             return
         }
         root.gradient = seed
+        let precision = ProductPrecision.current
         for node in nodes {
+            node.gradient?.noteWhetherSpare()
             // Gradients are moved, not copied, from hand to hand: a copy is two atomic counts, and two more when it dies.
             if let pullback = node.pullback, let gradient = node.gradient.take() {
-                var gradients = pullback(gradient)
+                var gradients =
+                    node.precision == precision
+                    ? pullback(gradient) : withProductPrecision(node.precision) { pullback(gradient) }
                 require(
                     gradients.count == node.edges.count, "backward",
                     "'\(node.operation)' returned \(gradients.count) gradients for \(node.edges.count) inputs")

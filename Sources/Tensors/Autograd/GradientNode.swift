@@ -19,6 +19,14 @@ final class GradientNode {
     /// One entry per input of the pullback; nil for inputs without gradient.
     fileprivate(set) var edges: [Edge?]
     fileprivate(set) var pullback: Pullback?
+    /// The precision of the products that made the value, which those of its gradient have too.
+    let precision: ProductPrecision
+    /// Makes the operation's result again from what its pullback keeps; nil where that costs more than keeping it.
+    ///
+    /// Note [Results made again]: a linear layer needs its input for the gradient of its weight. Where the input came
+    /// from a cheap operation that keeps its own input anyway (GELU, layer norm), the layer keeps this closure instead,
+    /// and half of the memory for activations of a transformer is saved for one more elementwise pass.
+    var rebuild: (() -> Tensor)?
     /// Whether this is a parameter's leaf, also when the parameter is gone.
     let isLeaf: Bool
     /// The parameter whose value this leaf stands for; nil in operations, and in leaves that outlive their parameter
@@ -40,6 +48,7 @@ final class GradientNode {
         self.operation = operation
         self.edges = edges
         self.pullback = pullback
+        precision = .current
         isLeaf = false
     }
 
@@ -49,6 +58,7 @@ final class GradientNode {
         operation = "parameter"
         edges = []
         pullback = nil
+        precision = .float32
         isLeaf = true
         self.parameter = parameter
     }
@@ -59,6 +69,7 @@ final class GradientNode {
     /// Drops the saved tensors and the way back: what a backward pass does with a node it has finished.
     func release() {
         pullback = nil
+        rebuild = nil
         edges = []
     }
 

@@ -17,18 +17,18 @@ struct GradientPlace {
     ///
     /// - Parameters:
     ///   - shape: The input's own shape.
-    ///   - dtype: The input's own type.
+    ///   - dtype: The input's own type. The gradients of bfloat16 parameters have another, so they are made elsewhere.
     ///   - canAdd: Whether `body` can add to what the memory holds.
     ///   - body: Writes the gradient, or adds it when so told.
     /// - Returns: What the pullback returns for this input.
     func make(
         _ shape: Shape, _ dtype: DType, canAdd: Bool = true, _ body: (_ target: Tensor, _ adds: Bool) -> Void
     ) -> Tensor {
-        if let parameter = leaf?.parameter, canAdd || !parameter.hasGradient {
+        if let parameter = leaf?.parameter, parameter.gradientDType == dtype, canAdd || !parameter.hasGradient {
             let (target, adds) = parameter.openGradient()
             require(
                 target.shape == shape && target.dtype == dtype, "GradientPlace",
-                "\(dtype) \(shape) for a parameter \(target.dtype) \(target.shape)")
+                "\(dtype) \(shape) for a gradient \(target.dtype) \(target.shape)")
             body(target, adds)
             return target
         }
@@ -43,7 +43,7 @@ struct GradientPlace {
         let x = a.matrixOperand(), y = b.matrixOperand()
         return make([rows, columns], a.dtype) { target, adds in
             MatrixProduct.multiply(
-                a.dtype, rows: rows, columns: columns, inner: inner,
+                a.dtype, ProductPrecision.current, rows: rows, columns: columns, inner: inner,
                 MatrixOperand(
                     pointer: x.tensor.pointer, leadingDimension: x.leadingDimension, isTransposed: x.transposed),
                 MatrixOperand(
@@ -54,6 +54,7 @@ struct GradientPlace {
 
     /// The sums of the columns of a matrix.
     func columnSums(_ matrix: Tensor) -> Tensor {
+        if matrix.dtype == .bfloat16 { return matrix.sum(along: 0) }
         let dense = matrix.contiguous()
         let (rows, columns) = (matrix.shape[0], matrix.shape[1])
         return make([columns], matrix.dtype, canAdd: false) { target, _ in

@@ -39,6 +39,24 @@ extension Tensor {
         return attached(operation, inputs.map(\.edge), pullback)
     }
 
+    /// The tensor for a pullback to keep: a way to its value, which may be made again (Note [Results made again]).
+    func kept() -> () -> Tensor {
+        if let rebuild = node?.rebuild { return rebuild }
+        let value = detached
+        return { value }
+    }
+
+    /// Remembers whether this tensor is the only holder of its memory.
+    mutating func noteWhetherSpare() {
+        // In two steps: as one assignment it makes the compiler of Swift 6.3 fail.
+        let isSpare = isKnownUniquelyReferenced(&storage)
+        storage.isSpare = isSpare
+    }
+
+    /// Where the pullback that this dense gradient came to may write a result that lies like it: over the gradient, when
+    /// nobody else holds it.
+    func spareOrFresh() -> Tensor { storage.isSpare ? detached : Tensor(uninitializedLike: self) }
+
     private var edge: GradientNode.Edge? { node.map { GradientNode.Edge(node: $0, shape: shape, dtype: dtype) } }
 
     private func attached(

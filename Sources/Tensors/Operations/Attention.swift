@@ -3,8 +3,9 @@ import CKernels
 /// Scaled dot-product attention: softmax(Q · Kᵀ / √d) · V, for each head of each sequence by itself.
 ///
 /// Vaswani et al., "Attention Is All You Need", 2017. The operands may be strided views (heads cut out of one
-/// projection): only the last dimension must be dense, and transposes go to BLAS as flags. Each head of each sequence
-/// is one thread's work.
+/// projection): only the last dimension must be dense, and transposes go to BLAS as flags. The scores of all queries
+/// against all keys are never in memory together, nor kept for the backward pass; blocks of them behind the causal mask
+/// are not computed.
 /// - Parameters:
 ///   - query: `[batch, heads, queries, size]`.
 ///   - key: `[batch, heads, keys, size]`.
@@ -22,17 +23,23 @@ public func scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor,
     require(
         !isCausal || query.shape[2] <= key.shape[2], "attention",
         "causal attention of \(query.shape[2]) queries to \(key.shape[2]) keys")
+    if query.dtype == .bfloat16 {
+        return withProductPrecision(.bfloat16) {
+            query.inFloat32 {
+                scaledDotProductAttention(
+                    query: $0, key: key.widened(), value: value.widened(), isCausal: isCausal)
+            }
+        }
+    }
     let q = query.detached.denseInLast(), k = key.detached.denseInLast(), v = value.detached.denseInLast()
     let heads = AttentionHeads(
         dtype: q.dtype, batch: q.shape[0], heads: q.shape[1], queries: q.shape[2], keys: k.shape[2], size: q.shape[3],
         isCausal: isCausal)
-    let result = heads.makeHeadMajor(heads.queries)
-    let weights = Tensor(uninitialized: [heads.batch, heads.heads, heads.queries, heads.keys], dtype: q.dtype)
-    heads.forward(q, k, v, weights: weights, into: result)
+    let (result, sums) = heads.forward(q, k, v)
     return result.recorded("attention", [query, key, value]) { gradient in
         let gq = heads.makeHeadMajor(heads.queries), gk = heads.makeHeadMajor(heads.keys)
         let gv = heads.makeHeadMajor(heads.keys)
-        heads.gradients(of: gradient.denseInLast(), q, k, v, weights: weights, into: gq, gk, gv)
+        heads.gradients(of: gradient.denseInLast(), q, k, v, result, sums, into: gq, gk, gv)
         return [gq, gk, gv]
     }
 }
@@ -49,19 +56,22 @@ public func scaledDotProductAttention(packed: Tensor, isCausal: Bool = false) ->
     require(
         packed.rank == 5 && packed.shape[2] == 3, "attention",
         "packed operands have shape [batch, length, 3, heads, size], not \(packed.shape)")
+    if packed.dtype == .bfloat16 {
+        return withProductPrecision(.bfloat16) {
+            packed.inFloat32 { scaledDotProductAttention(packed: $0, isCausal: isCausal) }
+        }
+    }
     let source = packed.detached.denseInLast()
     let parts = source.attentionParts
     let heads = AttentionHeads(
         dtype: source.dtype, batch: source.shape[0], heads: source.shape[3], queries: source.shape[1],
         keys: source.shape[1], size: source.shape[4], isCausal: isCausal)
-    let result = heads.makeHeadMajor(heads.queries)
-    let weights = Tensor(uninitialized: [heads.batch, heads.heads, heads.queries, heads.keys], dtype: source.dtype)
-    heads.forward(parts.q, parts.k, parts.v, weights: weights, into: result)
+    let (result, sums) = heads.forward(parts.q, parts.k, parts.v)
     return result.recorded("attention", packed) { gradient in
         let all = Tensor(uninitialized: source.shape, dtype: source.dtype)
         let into = all.attentionParts
         heads.gradients(
-            of: gradient.denseInLast(), parts.q, parts.k, parts.v, weights: weights, into: into.q, into.k, into.v)
+            of: gradient.denseInLast(), parts.q, parts.k, parts.v, result, sums, into: into.q, into.k, into.v)
         return [all]
     }
 }
@@ -80,74 +90,145 @@ extension Tensor {
         return (parts[0], parts[1], parts[2])
     }
 
-    /// One head of one sequence as a matrix operand.
-    fileprivate func head(_ b: Int, _ h: Int, transposed: Bool = false) -> MatrixOperand {
+    /// One head of one sequence, from a position on, as a matrix operand.
+    fileprivate func head(_ b: Int, _ h: Int, from row: Int, transposed: Bool = false) -> MatrixOperand {
         MatrixOperand(
-            pointer: pointer + (b * strides[0] + h * strides[1]) * dtype.byteCount,
+            pointer: pointer + (b * strides[0] + h * strides[1] + row * strides[2]) * dtype.byteCount,
             leadingDimension: Swift.max(strides[2], shape[3]), isTransposed: transposed)
     }
 }
 
-/// The products of attention, one head of one sequence at a time.
+extension MatrixOperand {
+    fileprivate var writable: UnsafeMutableRawPointer { UnsafeMutableRawPointer(mutating: pointer) }
+
+    fileprivate var flipped: MatrixOperand {
+        MatrixOperand(pointer: pointer, leadingDimension: leadingDimension, isTransposed: !isTransposed)
+    }
+}
+
+/// The largest score of each query, and one over the sum of its exponentials: all the backward pass needs of them.
+private struct SoftmaxSums {
+    let peaks, inverses: Tensor
+
+    /// Where those of a head start, from a query on.
+    func pointers(_ head: Int, _ query: Int) -> (peaks: UnsafeMutableRawPointer, inverses: UnsafeMutableRawPointer) {
+        let bytes = (head * peaks.shape[1] + query) * peaks.dtype.byteCount
+        return (peaks.freshPointer + bytes, inverses.freshPointer + bytes)
+    }
+}
+
+/// Attention, a block of queries of one head of one sequence at a time.
+///
+/// See Note [Blocks of attention].
 private struct AttentionHeads {
     let dtype: DType
     let batch, heads, queries, keys, size: Int
     let isCausal: Bool
+    let precision = ProductPrecision.current
+
+    /// A block of scores stays in the second-level cache.
+    private static let queryBlock = 128, keyBlock = 512
 
     private var scale: Double { 1 / Double(size).squareRoot() }
 
     /// `[batch, heads, length, size]` whose memory is `[batch, length, heads, size]`: merging the heads copies nothing.
     func makeHeadMajor(_ length: Int) -> Tensor {
-        Tensor(uninitialized: [batch, length, heads, size], dtype: dtype).transposed(1, 2)
+        let shape: Shape = [batch, length, heads, size]
+        // Without queries or keys nobody writes to it.
+        return (queries * keys == 0 ? .zeros(shape, dtype: dtype) : Tensor(uninitialized: shape, dtype: dtype))
+            .transposed(1, 2)
     }
 
-    private func forEachHead(_ body: (Int, Int) -> Void) {
-        Parallel.forEach(batch * heads) { index in body(index / heads, index % heads) }
+    /// The keys that some query of a range sees.
+    private func keysSeen(by range: Range<Int>) -> Int { isCausal ? range.upperBound + keys - queries : keys }
+
+    /// How much later than its own index the last column is that the first row of a block sees.
+    private func offset(_ query: Int, _ key: Int) -> Int64 {
+        // Without a mask every query sees all keys: an offset as large as their number says so.
+        Int64(isCausal ? query + keys - queries - key : keys)
+    }
+
+    /// Room for the scores of any block: of one size, so that the pool has it after the first step.
+    private func makeBlock() -> Tensor {
+        Tensor(
+            uninitialized: [Swift.min(Self.queryBlock, queries), Swift.min(Self.keyBlock, keys)], dtype: dtype)
     }
 
     private func multiply(
-        _ rows: Int, _ columns: Int, _ inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, into c: MatrixOperand
+        _ rows: Int, _ columns: Int, _ inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, adding: Bool = false,
+        into c: MatrixOperand
     ) {
         MatrixProduct.multiply(
-            dtype, rows: rows, columns: columns, inner: inner, a, b,
-            into: UnsafeMutableRawPointer(mutating: c.pointer), leadingDimension: c.leadingDimension)
+            dtype, precision, rows: rows, columns: columns, inner: inner, a, b, beta: adding ? 1 : 0, isShared: false,
+            into: c.writable, leadingDimension: c.leadingDimension)
     }
 
-    func forward(_ q: Tensor, _ k: Tensor, _ v: Tensor, weights: Tensor, into result: Tensor) {
-        forEachHead { b, h in
-            let p = weights.head(b, h)
-            multiply(queries, keys, size, q.head(b, h), k.head(b, h, transposed: true), into: p)
-            normalize(UnsafeMutableRawPointer(mutating: p.pointer))
-            multiply(queries, size, keys, p, v.head(b, h), into: result.head(b, h))
+    func forward(_ q: Tensor, _ k: Tensor, _ v: Tensor) -> (result: Tensor, sums: SoftmaxSums) {
+        let result = makeHeadMajor(queries)
+        let sums = SoftmaxSums(
+            peaks: Tensor(uninitialized: [batch * heads, queries], dtype: dtype),
+            inverses: Tensor(uninitialized: [batch * heads, queries], dtype: dtype))
+        guard keys > 0 else { return (result, sums) }
+        let type = dtype.kernelType
+        let blocks = (queries + Self.queryBlock - 1) / Self.queryBlock
+        Parallel.forEach(batch * heads * blocks) { piece in
+            let head = piece / blocks, (b, h) = (head / heads, head % heads)
+            let first = piece % blocks * Self.queryBlock
+            let range = first..<Swift.min(first + Self.queryBlock, queries)
+            let rows = range.count, seen = keysSeen(by: range)
+            let (peaks, inverses) = sums.pointers(head, first)
+            let out = result.head(b, h, from: first)
+            let scores = makeBlock()
+            for key in stride(from: 0, to: seen, by: Self.keyBlock) {
+                let columns = Swift.min(Self.keyBlock, seen - key)
+                let s = MatrixOperand(pointer: scores.pointer, leadingDimension: columns, isTransposed: false)
+                multiply(
+                    rows, columns, size, q.head(b, h, from: first), k.head(b, h, from: key, transposed: true), into: s)
+                ck_attention_weights(
+                    type, Int64(rows), Int64(columns), offset(first, key), scale, key == 0 ? 1 : 0,
+                    scores.freshPointer, peaks, inverses, Int64(size), out.writable, Int64(out.leadingDimension))
+                multiply(rows, size, columns, s, v.head(b, h, from: key), adding: key > 0, into: out)
+            }
+            ck_attention_finish(
+                type, Int64(rows), inverses, Int64(size), out.writable, Int64(out.leadingDimension))
         }
+        return (result, sums)
     }
 
-    /// Softmax of the scaled scores, in place.
-    private func normalize(_ scores: UnsafeMutableRawPointer) {
-        // Without a mask every query sees all keys: an offset as large as their number says so.
-        let offset = isCausal ? keys - queries : keys
-        ck_softmax_causal(dtype.kernelType, Int64(queries), Int64(keys), Int64(offset), scale, scores, scores)
-    }
-
+    /// A head at a time; blocks of queries from the last, which sees all keys, to the first, which may see few.
     func gradients(
-        of g: Tensor, _ q: Tensor, _ k: Tensor, _ v: Tensor, weights: Tensor, into gq: Tensor, _ gk: Tensor,
-        _ gv: Tensor
+        of g: Tensor, _ q: Tensor, _ k: Tensor, _ v: Tensor, _ result: Tensor, _ sums: SoftmaxSums, into gq: Tensor,
+        _ gk: Tensor, _ gv: Tensor
     ) {
-        forEachHead { b, h in
-            let p = weights.head(b, h)
-            let transposedWeights = weights.head(b, h, transposed: true)
-            let scores = Tensor(uninitialized: [queries, keys], dtype: dtype)
-            let s = MatrixOperand(pointer: scores.pointer, leadingDimension: keys, isTransposed: false)
-            var transposedScores = s
-            transposedScores.isTransposed = true
-            multiply(keys, size, queries, transposedWeights, g.head(b, h), into: gv.head(b, h))
-            multiply(queries, keys, size, g.head(b, h), v.head(b, h, transposed: true), into: s)
-            ck_softmax_rows_gradient(
-                dtype.kernelType, 0, Int64(queries), Int64(keys), p.pointer, scores.pointer, scores.freshPointer)
-            ck_affine(
-                dtype.kernelType, Int64(queries * keys), scores.pointer, scale, 0, scores.freshPointer)
-            multiply(queries, size, keys, s, k.head(b, h), into: gq.head(b, h))
-            multiply(keys, size, queries, transposedScores, q.head(b, h), into: gk.head(b, h))
+        guard queries * keys > 0 else { return }
+        let lastBlock = (queries - 1) / Self.queryBlock * Self.queryBlock
+        Parallel.forEach(batch * heads) { head in
+            let (b, h) = (head / heads, head % heads)
+            let scores = makeBlock(), slopes = makeBlock()
+            let dots = Tensor(uninitialized: [Self.queryBlock], dtype: dtype)
+            for first in stride(from: lastBlock, through: 0, by: -Self.queryBlock) {
+                let range = first..<Swift.min(first + Self.queryBlock, queries)
+                let (out, gOut) = (result.head(b, h, from: first), g.head(b, h, from: first))
+                ck_attention_dots(
+                    dtype.kernelType, Int64(range.count), Int64(size), out.pointer, Int64(out.leadingDimension),
+                    gOut.pointer, Int64(gOut.leadingDimension), dots.freshPointer)
+                for key in stride(from: 0, to: keysSeen(by: range), by: Self.keyBlock) {
+                    let columns = Swift.min(Self.keyBlock, keysSeen(by: range) - key), rows = range.count
+                    let s = MatrixOperand(pointer: scores.pointer, leadingDimension: columns, isTransposed: false)
+                    let ds = MatrixOperand(pointer: slopes.pointer, leadingDimension: columns, isTransposed: false)
+                    let (qHere, kHere) = (q.head(b, h, from: first), k.head(b, h, from: key))
+                    multiply(rows, columns, size, qHere, kHere.flipped, into: s)
+                    multiply(rows, columns, size, gOut, v.head(b, h, from: key, transposed: true), into: ds)
+                    let (peaks, inverses) = sums.pointers(head, first)
+                    ck_attention_gradient(
+                        dtype.kernelType, Int64(rows), Int64(columns), offset(first, key), scale, peaks, inverses,
+                        dots.pointer, s.writable, ds.writable)
+                    let isLater = first < lastBlock
+                    multiply(columns, size, rows, s.flipped, gOut, adding: isLater, into: gv.head(b, h, from: key))
+                    multiply(columns, size, rows, ds.flipped, qHere, adding: isLater, into: gk.head(b, h, from: key))
+                    multiply(rows, size, columns, ds, kHere, adding: key > 0, into: gq.head(b, h, from: first))
+                }
+            }
         }
     }
 }

@@ -5,24 +5,24 @@ import CKernels
 extension Parameter {
     /// The sum of the squares of the gradient's elements, in double precision; 0 without a gradient.
     package var gradientSquareSum: Double {
-        hasGradient ? ck_square_sum(dtype.kernelType, Int64(elementCount), gradientPointer) : 0
+        hasGradient ? ck_square_sum(gradientDType.kernelType, Int64(elementCount), gradientPointer) : 0
     }
 
     /// Multiplies the gradient by a number.
     package func scaleGradient(by factor: Double) {
         guard hasGradient else { return }
-        ck_affine(dtype.kernelType, Int64(elementCount), gradientPointer, factor, 0, gradientPointer)
+        ck_affine(gradientDType.kernelType, Int64(elementCount), gradientPointer, factor, 0, gradientPointer)
     }
 
     /// Holds each element of the gradient between −limit and limit.
     package func clampGradient(to limit: Double) {
         guard hasGradient else { return }
-        ck_clamp(dtype.kernelType, Int64(elementCount), -limit, limit, gradientPointer, gradientPointer)
+        ck_clamp(gradientDType.kernelType, Int64(elementCount), -limit, limit, gradientPointer, gradientPointer)
     }
 
     /// Whether every element of the gradient is finite.
     package var isGradientFinite: Bool {
-        !hasGradient || ck_all_finite(dtype.kernelType, Int64(elementCount), gradientPointer) != 0
+        !hasGradient || ck_all_finite(gradientDType.kernelType, Int64(elementCount), gradientPointer) != 0
     }
 }
 
@@ -30,7 +30,8 @@ extension ParameterArena {
     /// Multiplies all gradients by a number, in one pass.
     package func scaleGradients(by factor: Double) {
         Parallel.forRanges(elementCount, grain: elementwiseGrain) { range in
-            Self.scale(gradientPointer + range.lowerBound * dtype.byteCount, count: range.count, dtype, by: factor)
+            let start = gradientPointer + range.lowerBound * gradientDType.byteCount
+            Self.scale(start, count: range.count, gradientDType, by: factor)
         }
     }
 

@@ -11,6 +11,7 @@ extension Tensor {
             probability >= 0 && probability < 1 && dtype.isFloatingPoint, "dropout",
             "probability \(probability) for \(dtype)")
         if probability == 0 { return self }
+        if dtype == .bfloat16 { return inFloat32 { $0.droppedOut(probability) } }
         let x = detached.contiguous(), type = dtype.kernelType
         let y = Tensor(uninitialized: shape, dtype: dtype), mask = Tensor(uninitialized: shape, dtype: .uint8)
         let count = elementCount

@@ -14,12 +14,13 @@ extension Tensor {
         x.inPieces { start, count, bytes in
             ck_unary(operation, dtype.kernelType, count, x.pointer + bytes * start, y.freshPointer + bytes * start)
         }
+        // Where the result says enough, the input is not kept.
+        let input = operation.needsOnlyResult ? y : x
         return y.recorded(name, self) { gradient in
-            let g = gradient.laidOut(like: x)
-            let gx = Tensor(uninitializedLike: x)
-            x.inPieces { start, count, bytes in
+            let g = gradient.laidOut(like: y), gx = g.spareOrFresh()
+            y.inPieces { start, count, bytes in
                 ck_unary_gradient(
-                    operation, x.dtype.kernelType, count, x.pointer + bytes * start, y.pointer + bytes * start,
+                    operation, y.dtype.kernelType, count, input.pointer + bytes * start, y.pointer + bytes * start,
                     g.pointer + bytes * start, gx.freshPointer + bytes * start)
             }
             return [gx]
@@ -47,7 +48,19 @@ extension Tensor {
     /// max(x, 0) for each element.
     public func relu() -> Tensor { map("relu", CK_RELU) }
     /// x · Φ(x) for each element, with Φ the normal distribution (Hendrycks & Gimpel, 2016; the exact form).
-    public func gelu() -> Tensor { map("gelu", CK_GELU) }
+    public func gelu() -> Tensor {
+        require(dtype.isFloatingPoint, "gelu", "\(dtype) tensors have no gelu; convert them first")
+        if dtype == .bfloat16 { return inFloat32 { $0.gelu() } }
+        let x = detached.dense()
+        let y = Tensor(uninitializedLike: x)
+        x.inPieces { start, count, bytes in
+            ck_unary(CK_GELU, dtype.kernelType, count, x.pointer + bytes * start, y.freshPointer + bytes * start)
+        }
+        let slope = GELUSlope(x)
+        let result = y.recorded("gelu", self) { [slope.multiplied(into: $0)] }
+        result.node?.rebuild = slope.valueMadeAgain
+        return result
+    }
     /// x · sigmoid(x) for each element.
     public func silu() -> Tensor { map("silu", CK_SILU) }
     /// log(1 + eˣ) for each element.
@@ -94,8 +107,10 @@ extension Tensor {
     /// Gradients flow between floating-point types.
     public func converted(to type: DType) -> Tensor {
         if type == dtype { return self }
-        let x = detached.contiguous()
-        let y = Tensor(uninitialized: shape, dtype: type)
+        let x = detached.dense()
+        let y = Tensor(
+            dtype: type, shape: shape, strides: x.strides, offset: 0,
+            storage: Storage(byteCount: elementCount * type.byteCount))
         ck_convert(dtype.kernelType, type.kernelType, Int64(elementCount), x.pointer, y.freshPointer)
         guard type.isFloatingPoint else { return y }
         let original = dtype
@@ -116,6 +131,56 @@ extension Tensor {
         inPieces { start, count, bytes in
             ck_accumulate(dtype.kernelType, count, 1, source.pointer + bytes * start, target + bytes * start)
         }
+    }
+}
+
+extension ck_unary_op {
+    /// Whether the derivative is a function of the result alone.
+    fileprivate var needsOnlyResult: Bool {
+        switch self {
+        case CK_EXP, CK_SQRT, CK_RSQRT, CK_TANH, CK_SIGMOID, CK_RELU, CK_RECIPROCAL, CK_NEGATE: true
+        default: false
+        }
+    }
+}
+
+/// What GELU keeps for its backward pass: its input, and the derivative once the result was made again on the way.
+///
+/// Both come from the same exponential, so the result costs nothing when the derivative is wanted anyway.
+private final class GELUSlope {
+    private let input: Tensor
+    private var slope: Tensor?
+
+    init(_ input: Tensor) { self.input = input }
+
+    func valueMadeAgain() -> Tensor {
+        let x = input
+        let y = Tensor(uninitializedLike: x), slope = Tensor(uninitializedLike: x)
+        x.inPieces { start, count, bytes in
+            ck_gelu_and_slope(
+                x.dtype.kernelType, count, x.pointer + bytes * start, y.freshPointer + bytes * start,
+                slope.freshPointer + bytes * start)
+        }
+        self.slope = slope
+        return y
+    }
+
+    func multiplied(into gradient: Tensor) -> Tensor {
+        let x = input, g = gradient.laidOut(like: x)
+        guard let slope, g.storage.isSpare else {
+            let gx = g.spareOrFresh()
+            x.inPieces { start, count, bytes in
+                ck_unary_gradient(
+                    CK_GELU, x.dtype.kernelType, count, x.pointer + bytes * start, x.pointer + bytes * start,
+                    g.pointer + bytes * start, gx.freshPointer + bytes * start)
+            }
+            return gx
+        }
+        x.inPieces { start, count, bytes in
+            ck_multiply_in_place(
+                x.dtype.kernelType, count, slope.pointer + bytes * start, g.freshPointer + bytes * start)
+        }
+        return g
     }
 }
 

@@ -10,6 +10,8 @@ public enum LossReduction: String, Sendable, Codable, CaseIterable {
     case none
 }
 
+// Losses of bfloat16 tensors are float32: with 8 bits, a loss near 2 could only move in steps of 0.016.
+
 /// Softmax cross-entropy between logits and class labels, in one fused operation.
 ///
 /// - Parameters:
@@ -31,6 +33,10 @@ public func crossEntropy(
     require(
         labels.shape == rowShape, "crossEntropy",
         "logits \(logits.shape) need labels of shape \(rowShape), not \(labels.shape)")
+    if logits.dtype == .bfloat16 {
+        return crossEntropy(
+            logits.widened(), labels, ignoredLabel: ignoredLabel, labelSmoothing: labelSmoothing, reduction: reduction)
+    }
     let x = logits.detached.contiguous(), targets = labels.detached.contiguous()
     let rows = rowShape.elementCount
     let counted = countLabels(targets, classes: classes, ignored: ignoredLabel)
@@ -93,29 +99,30 @@ public func negativeLogLikelihood(_ logProbabilities: Tensor, _ labels: Tensor) 
     requireLabels("negativeLogLikelihood", logProbabilities, labels)
     // Selected, not multiplied by 0 and 1: a class that is ruled out has −∞, and 0 · ∞ is not a number.
     let mask = Tensor.oneHot(labels, classes: logProbabilities.shape[-1], dtype: .uint8)
-    let nothing = Tensor(scalar: 0, dtype: logProbabilities.dtype)
-    return -Tensor.select(where: mask, logProbabilities, nothing).sum() / Double(labels.elementCount)
+    let wide = logProbabilities.widened()
+    return -Tensor.select(where: mask, wide, Tensor(scalar: 0, dtype: wide.dtype)).sum() / Double(labels.elementCount)
 }
 
 /// The mean squared difference.
 public func meanSquaredError(_ prediction: Tensor, _ target: Tensor) -> Tensor {
     require(
         prediction.shape == target.shape, "meanSquaredError", "prediction \(prediction.shape), target \(target.shape)")
-    return (prediction - target).squared().mean()
+    return (prediction.widened() - target.widened()).squared().mean()
 }
 
 /// The mean absolute difference.
 public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor) -> Tensor {
     require(
         prediction.shape == target.shape, "meanAbsoluteError", "prediction \(prediction.shape), target \(target.shape)")
-    return (prediction - target).absolute().mean()
+    return (prediction.widened() - target.widened()).absolute().mean()
 }
 
 /// Mean binary cross-entropy between logits and targets in 0 … 1, without overflow: max(x, 0) − x·t + log(1 + e^−|x|).
 public func binaryCrossEntropy(logits: Tensor, _ target: Tensor) -> Tensor {
     require(
         logits.shape == target.shape, "binaryCrossEntropy", "logits \(logits.shape), target \(target.shape)")
-    return (logits.softplus() - logits * target).mean()
+    let (x, t) = (logits.widened(), target.widened())
+    return (x.softplus() - x * t).mean()
 }
 
 /// The share of rows whose largest logit is at the label, 0 … 1.

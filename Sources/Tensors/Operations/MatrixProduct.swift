@@ -14,15 +14,18 @@ struct MatrixOperand {
     }
 }
 
-/// Matrix products through OpenBLAS, shared between our threads.
+/// Matrix products, shared between our threads: by our own kernel where it is faster, otherwise through OpenBLAS.
 ///
 /// Note [Tiles]: OpenBLAS's own threading changes results with the number of threads. So a product is cut into tiles
 /// whose shapes depend on its extents alone, and each tile is one single-threaded call: the same bits on any number of
-/// threads. Large tiles, since each call packs its operands anew.
+/// threads. OpenBLAS packs its operands anew in each call, so its tiles are as few as keep threads busy: two, and more
+/// when each still has about a millisecond of work. Their number is a power of two, since three tiles leave one of two
+/// threads idle for a quarter of the time. Bands of rows are the fastest, unless columns are many more.
 enum MatrixProduct {
     /// Products below this many floating-point operations are one call.
     private static let smallProduct = 4_000_000
-    private static let tileExtent = 512
+    /// The floating-point operations of OpenBLAS's tiles, once there are more than two.
+    private static let tileWork = 250_000_000
 
     static let library: OpenBLASLibrary = {
         let library = openblas_library().pointee
@@ -30,35 +33,73 @@ enum MatrixProduct {
         return library
     }()
 
-    /// C = A · B + beta · C for row-major C of `rows` × `columns`, with `inner` the extent summed over.
+    /// C = A · B, or C + A · B, for row-major C of `rows` × `columns`, with `inner` the extent summed over.
+    ///
+    /// - Parameters:
+    ///   - precision: ``ProductPrecision/current``, which an operation reads on its calling thread: the compute threads
+    ///     do not know it.
+    ///   - bias: A row that is added to each row of the product, instead of C.
+    ///   - isShared: Whether threads share the work; false where they share a larger piece of work already.
     static func multiply(
-        _ dtype: DType, rows: Int, columns: Int, inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, beta: Double = 0,
-        into c: UnsafeMutableRawPointer, leadingDimension: Int
+        _ dtype: DType, _ precision: ProductPrecision = .float32, rows: Int, columns: Int, inner: Int,
+        _ a: MatrixOperand, _ b: MatrixOperand, beta: Double = 0,
+        bias: UnsafeRawPointer? = nil, isShared: Bool = true, into c: UnsafeMutableRawPointer, leadingDimension: Int
     ) {
         guard rows > 0, columns > 0 else { return }
-        let (tileRows, tileColumns) = tile(rows: rows, columns: columns, inner: inner)
-        let down = (rows + tileRows - 1) / tileRows, across = (columns + tileColumns - 1) / tileColumns
-        if down * across == 1 {
-            return single(dtype, rows, columns, inner, a, b, beta, c, leadingDimension)
+        if dtype == .bfloat16 || (dtype == .float32 && precision == .bfloat16) {
+            let size = dtype.byteCount
+            if let bias { fillRows(rows, with: bias, byteCount: columns * size, c, leadingDimension * size) }
+            return BFloat16Product.multiply(
+                dtype, rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0 || bias != nil, into: c,
+                leadingDimension: leadingDimension)
         }
+        let usesPanels = dtype == .float32 && PanelProduct.suits(rows: rows, columns: columns, inner: inner)
+        let isWhole = !isShared || 2 * rows * columns * inner < smallProduct
+        let tile =
+            isWhole
+            ? (rows: rows, columns: columns)
+            : usesPanels
+                ? PanelProduct.tile(rows: rows, columns: columns, inner: inner)
+                : Self.tile(rows: rows, columns: columns, inner: inner)
+        let down = (rows + tile.rows - 1) / tile.rows, across = (columns + tile.columns - 1) / tile.columns
         let size = dtype.byteCount
         Parallel.forEach(down * across) { piece in
-            let row = piece / across * tileRows, column = piece % across * tileColumns
-            single(
-                dtype, Swift.min(tileRows, rows - row), Swift.min(tileColumns, columns - column), inner,
+            let row = piece / across * tile.rows, column = piece % across * tile.columns
+            let (height, width) = (Swift.min(tile.rows, rows - row), Swift.min(tile.columns, columns - column))
+            let (x, y) = (
                 a.advanced(byRows: row, columns: 0, byteCount: size),
-                b.advanced(byRows: 0, columns: column, byteCount: size), beta,
-                c + (row * leadingDimension + column) * size, leadingDimension)
+                b.advanced(byRows: 0, columns: column, byteCount: size)
+            )
+            let target = c + (row * leadingDimension + column) * size
+            if usesPanels {
+                PanelProduct.multiply(
+                    rows: height, columns: width, inner: inner, x, y, adding: beta != 0,
+                    bias: bias.map { $0 + column * size }, into: target, leadingDimension: leadingDimension)
+            } else {
+                if let bias {
+                    fillRows(
+                        height, with: bias + column * size, byteCount: width * size, target, leadingDimension * size)
+                }
+                single(dtype, height, width, inner, x, y, bias == nil ? beta : 1, target, leadingDimension)
+            }
         }
     }
 
-    /// The tile for a product: the longer side is cut, into at least two parts when the product is worth sharing.
-    private static func tile(rows: Int, columns: Int, inner: Int) -> (Int, Int) {
-        guard 2 * rows * columns * inner >= smallProduct else { return (rows, columns) }
-        let longer = Swift.max(rows, columns)
-        let parts = Swift.max(2, (longer + tileExtent - 1) / tileExtent)
-        let extent = Swift.max(32, ((longer + parts - 1) / parts + 15) / 16 * 16)
-        return rows >= columns ? (extent, columns) : (rows, extent)
+    /// Writes the same row `rows` times, `apart` bytes apart.
+    private static func fillRows(
+        _ rows: Int, with row: UnsafeRawPointer, byteCount: Int, _ target: UnsafeMutableRawPointer, _ apart: Int
+    ) {
+        for i in 0..<rows { (target + i * apart).copyMemory(from: row, byteCount: byteCount) }
+    }
+
+    /// OpenBLAS's tile for a product.
+    private static func tile(rows: Int, columns: Int, inner: Int) -> (rows: Int, columns: Int) {
+        var parts = 2
+        while parts * 2 * tileWork <= 2 * rows * columns * inner { parts *= 2 }
+        let cutsRows = 2 * rows > columns
+        let extent = cutsRows ? rows : columns
+        let part = Swift.max(32, ((extent + parts - 1) / parts + 15) / 16 * 16)
+        return cutsRows ? (part, columns) : (rows, part)
     }
 
     private static func single(
@@ -153,11 +194,12 @@ extension Tensor {
         let plan = PairedPlan(shape: batch, x.tensor.batchStrides(batch), y.tensor.batchStrides(batch))
         let inRun = plan.shape[-1]
         let count = batch.elementCount
+        let precision = ProductPrecision.current
         func multiply(_ index: Int) {
             let (startA, startB) = plan.offsets(ofRow: index / inRun)
             let i = index % inRun
             MatrixProduct.multiply(
-                a.dtype, rows: rows, columns: columns, inner: inner,
+                a.dtype, precision, rows: rows, columns: columns, inner: inner,
                 MatrixOperand(
                     pointer: x.tensor.pointer + (startA + i * plan.a[-1]) * size,
                     leadingDimension: x.leadingDimension, isTransposed: x.transposed),
@@ -200,26 +242,24 @@ extension Tensor {
         let rows = shape.dropLast().reduce(1, *)
         let x = detached.reshaped(to: [rows, inputs]), w = weight.detached
         let y = Tensor(uninitialized: [rows, outputs], dtype: dtype)
-        if let bias {
-            // The rows start as the bias; the product adds to them.
-            bias.detached.expandedView(to: y.shape).gather(into: y.freshPointer)
-        }
+        let biasRow = bias?.detached.contiguous()
         let a = x.matrixOperand(), b = w.transposed().matrixOperand()
         MatrixProduct.multiply(
-            dtype, rows: rows, columns: outputs, inner: inputs,
+            dtype, ProductPrecision.current, rows: rows, columns: outputs, inner: inputs,
             MatrixOperand(pointer: a.tensor.pointer, leadingDimension: a.leadingDimension, isTransposed: a.transposed),
             MatrixOperand(pointer: b.tensor.pointer, leadingDimension: b.leadingDimension, isTransposed: b.transposed),
-            beta: bias == nil ? 0 : 1, into: y.freshPointer, leadingDimension: outputs)
+            bias: biasRow?.pointer, into: y.freshPointer, leadingDimension: outputs)
+        withExtendedLifetime(biasRow) {}
         var resultShape = shape
         resultShape[-1] = outputs
-        let inputShape = shape
+        let inputShape = shape, input = kept()
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
         let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
         let result = y.reshaped(to: resultShape)
         let pullback: GradientNode.Pullback = { gradient in
             let g = gradient.reshaped(to: [rows, outputs])
+            let gw = needsW ? weightPlace.product(g.transposed(), input().reshaped(to: [rows, inputs])) : nil
             let gx = needsX ? Tensor.product(g, w).reshaped(to: inputShape) : nil
-            let gw = needsW ? weightPlace.product(g.transposed(), x) : nil
             guard let biasPlace else { return [gx, gw] }
             return [gx, gw, needsB ? biasPlace.columnSums(g) : nil]
         }

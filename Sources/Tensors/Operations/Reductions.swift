@@ -32,7 +32,9 @@ extension Tensor {
     /// Sums along one dimension.
     public func sum(along dimension: Int, keepingDimensions: Bool = false) -> Tensor {
         // The gradient of a bias, which every layer asks for at every step: no lists, no sets.
-        if node == nil, rank == 2, dimension == 0, !keepingDimensions, dtype.isFloatingPoint, isContiguous {
+        if node == nil, rank == 2, dimension == 0, !keepingDimensions, dtype.isFloatingPoint, dtype != .bfloat16,
+            isContiguous
+        {
             let result = Tensor(uninitialized: [shape[1]], dtype: dtype)
             sumColumns(rows: shape[0], columns: shape[1], into: result)
             return result
@@ -42,6 +44,9 @@ extension Tensor {
 
     /// Means along dimensions.
     public func mean(along dimensions: [Int], keepingDimensions: Bool = false) -> Tensor {
+        if dtype == .bfloat16 {
+            return inFloat32 { $0.mean(along: dimensions, keepingDimensions: keepingDimensions) }
+        }
         let count = dimensions.reduce(1) { $0 * shape[$1] }
         return sum(along: dimensions, keepingDimensions: keepingDimensions) / Double(count)
     }
@@ -53,6 +58,11 @@ extension Tensor {
 
     /// Variances along dimensions, divided by the count less `correction` (1: unbiased, 0: of the population).
     public func variance(along dimensions: [Int], correction: Int = 1, keepingDimensions: Bool = false) -> Tensor {
+        if dtype == .bfloat16 {
+            return inFloat32 {
+                $0.variance(along: dimensions, correction: correction, keepingDimensions: keepingDimensions)
+            }
+        }
         let count = dimensions.reduce(1) { $0 * shape[$1] }
         let centred = self - mean(along: dimensions, keepingDimensions: true)
         return centred.squared().sum(along: dimensions, keepingDimensions: keepingDimensions)
@@ -62,6 +72,7 @@ extension Tensor {
     /// The sum of all elements, of a tensor without gradient: one row, summed in the order of memory.
     private func total() -> Tensor {
         require(dtype != .uint8, "sum", "bytes would overflow; convert to int64 or a floating-point type first")
+        if dtype == .bfloat16 { return inFloat32 { $0.total() } }
         let result = Tensor(uninitialized: [], dtype: dtype)
         let x = contiguous()
         ck_reduce_rows(CK_SUM, dtype.kernelType, 1, Int64(elementCount), x.pointer, result.freshPointer)
@@ -71,6 +82,7 @@ extension Tensor {
     private func summed(over reduced: Set<Int>, kept: Shape) -> Tensor {
         require(dtype != .uint8, "sum", "bytes would overflow; convert to int64 or a floating-point type first")
         guard !reduced.isEmpty else { return self }
+        if dtype == .bfloat16 { return inFloat32 { $0.summed(over: reduced, kept: kept) } }
         let result = Tensor(uninitialized: kept, dtype: dtype)
         let outer = (0..<rank).filter { !reduced.contains($0) }
         // The leading dimensions of a matrix: columns are summed in place, as for a bias.
@@ -135,6 +147,7 @@ extension Tensor {
     ) -> Tensor {
         let d = shape.normalized(dimension, name)
         require(dtype != .uint8 && shape[d] > 0, name, "\(dtype) \(shape) along \(dimension)")
+        if dtype == .bfloat16 { return inFloat32 { $0.extreme(name, operation, d, keepingDimensions) } }
         let last = detached.transposed(d, -1).contiguous()
         let rows = last.elementCount / shape[d], columns = shape[d]
         var kept = last.shape
@@ -166,7 +179,7 @@ extension Tensor {
     private func argument(_ name: StaticString, minimum: Bool, _ dimension: Int) -> Tensor {
         let d = shape.normalized(dimension, name)
         require(dtype != .uint8 && shape[d] > 0, name, "\(dtype) \(shape) along \(dimension)")
-        let last = detached.transposed(d, -1).contiguous()
+        let last = detached.widened().transposed(d, -1).contiguous()
         let places = last.argument(minimum: minimum, rows: last.elementCount / shape[d], columns: shape[d])
         var kept = last.shape
         kept[-1] = 1
@@ -176,8 +189,8 @@ extension Tensor {
     /// Whether every element is finite.
     public var isFinite: Bool {
         guard dtype.isFloatingPoint else { return true }
-        let x = detached.contiguous()
-        return ck_all_finite(dtype.kernelType, Int64(elementCount), x.pointer) != 0
+        let x = detached.widened().contiguous()
+        return ck_all_finite(x.dtype.kernelType, Int64(elementCount), x.pointer) != 0
     }
 }
 

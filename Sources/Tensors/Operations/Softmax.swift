@@ -17,6 +17,7 @@ extension Tensor {
         if d != rank - 1 {
             return transposed(d, -1).normalizedExponential(name, logarithm: logarithm, -1).transposed(d, -1)
         }
+        if dtype == .bfloat16 { return inFloat32 { $0.normalizedExponential(name, logarithm: logarithm, d) } }
         let columns = shape[d]
         let x = detached.contiguous()
         let y = Tensor(uninitialized: shape, dtype: dtype)

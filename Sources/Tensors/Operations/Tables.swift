@@ -20,17 +20,19 @@ extension Tensor {
             index.pointer.assumingMemoryBound(to: Int64.self), result.freshPointer)
         let place = GradientPlace(of: self)
         return result.recorded("rows(at:)", self) { gradient in
-            let g = gradient.contiguous()
-            let type = table.dtype.kernelType
-            return [
-                place.make(table.shape, table.dtype) { target, adds in
-                    if !adds { ck_fill(type, Int64(table.elementCount), 0, target.freshPointer) }
-                    // In order of position, so that repeated indices add up the same way each time.
-                    ck_add_rows(
-                        type, Int64(n), Int64(columns), g.pointer, index.pointer.assumingMemoryBound(to: Int64.self),
-                        target.freshPointer)
-                }
-            ]
+            let g = gradient.contiguous().widened()
+            let type = g.dtype.kernelType
+            func addRows(_ target: Tensor, _ adds: Bool) {
+                if !adds { ck_fill(type, Int64(table.elementCount), 0, target.freshPointer) }
+                // In order of position, so that repeated indices add up the same way each time.
+                ck_add_rows(
+                    type, Int64(n), Int64(columns), g.pointer, index.pointer.assumingMemoryBound(to: Int64.self),
+                    target.freshPointer)
+            }
+            if g.dtype == table.dtype { return [place.make(table.shape, table.dtype, addRows)] }
+            let sum = Tensor(uninitialized: table.shape, dtype: g.dtype)
+            addRows(sum, false)
+            return [sum.converted(to: table.dtype)]
         }
     }
 
@@ -64,7 +66,7 @@ extension Tensor {
     /// For each index a row with 1 at its place and 0 elsewhere: `[…]` gives `[…, classes]`.
     ///
     /// - Precondition: the indices are `int64` within `0 ..< classes`.
-    public static func oneHot(_ indices: Tensor, classes: Int, dtype: DType = .float32) -> Tensor {
+    public static func oneHot(_ indices: Tensor, classes: Int, dtype: DType = .standard) -> Tensor {
         require(indices.dtype == .int64, "oneHot", "indices \(indices.dtype) \(indices.shape); they must be int64")
         indices.checkIndices(below: classes, "oneHot")
         let flat = indices.reshaped(to: [indices.elementCount, 1])

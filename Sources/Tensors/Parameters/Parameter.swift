@@ -7,7 +7,10 @@ public final class Parameter {
     /// The extents of the value.
     public let shape: Shape
     /// The element type of the value.
-    public let dtype: DType
+    public private(set) var dtype: DType
+    /// The element type of the gradient: that of the value, but `float32` for bfloat16, so that sums over micro-batches
+    /// and ranks lose nothing.
+    public var gradientDType: DType { dtype.accumulator }
     /// Whether gradients flow to this parameter; false while it is frozen.
     public var requiresGradient = true
     /// The name under which the module tree knows it, for messages; set when the module is walked.
@@ -50,6 +53,7 @@ public final class Parameter {
     public var elementCount: Int { shape.elementCount }
 
     var byteCount: Int { elementCount * dtype.byteCount }
+    private var gradientByteCount: Int { elementCount * gradientDType.byteCount }
 
     /// The value, as a tensor through which gradients flow to this parameter (unless it is frozen).
     public var value: Tensor {
@@ -76,14 +80,17 @@ public final class Parameter {
     public var gradient: Tensor? {
         guard hasGradient, let gradientStorage else { return nil }
         return Tensor(
-            bytes: UnsafeRawBufferPointer(start: gradientStorage.pointer, count: byteCount), shape: shape, dtype: dtype)
+            bytes: UnsafeRawBufferPointer(start: gradientStorage.pointer, count: gradientByteCount), shape: shape,
+            dtype: gradientDType)
     }
 
     /// Replaces the gradient.
+    ///
+    /// - Precondition: it has the parameter's shape, and its type or ``gradientDType``.
     public func setGradient(_ tensor: Tensor) {
         require(
-            tensor.shape == shape && tensor.dtype == dtype, "Parameter.setGradient",
-            "\(tensor.dtype) \(tensor.shape) for parameter '\(name)' of \(dtype) \(shape)")
+            tensor.shape == shape && (tensor.dtype == gradientDType || tensor.dtype == dtype), "Parameter.setGradient",
+            "\(tensor.dtype) \(tensor.shape) for the gradient, \(gradientDType) \(shape), of parameter '\(name)'")
         hasGradient = false
         add(tensor.detached)
     }
@@ -96,7 +103,7 @@ public final class Parameter {
     func openGradient() -> (memory: Tensor, holdsGradient: Bool) {
         defer { hasGradient = true }
         let memory = Tensor(
-            dtype: dtype, shape: shape, strides: shape.contiguousStrides, offset: 0, storage: gradientSlot)
+            dtype: gradientDType, shape: shape, strides: shape.contiguousStrides, offset: 0, storage: gradientSlot)
         return (memory, hasGradient)
     }
 
@@ -110,11 +117,12 @@ public final class Parameter {
     /// Tells whoever waits for it that the backward pass has finished this gradient.
     func finishGradient() { onGradientReady?(self) }
 
-    private func add(_ gradient: Tensor) {
+    private func add(_ given: Tensor) {
         let slot = gradientSlot
+        let gradient = given.converted(to: gradientDType)
         if hasGradient {
             let dense = gradient.contiguous()
-            ck_accumulate(dtype.kernelType, Int64(elementCount), 1, dense.pointer, slot.pointer)
+            ck_accumulate(gradientDType.kernelType, Int64(elementCount), 1, dense.pointer, slot.pointer)
         } else {
             gradient.gather(into: slot.pointer)
             hasGradient = true
@@ -123,7 +131,7 @@ public final class Parameter {
 
     private var gradientSlot: Storage {
         if let gradientStorage { return gradientStorage }
-        let fresh = Storage(byteCount: byteCount)
+        let fresh = Storage(byteCount: gradientByteCount)
         gradientStorage = fresh
         return fresh
     }
@@ -132,7 +140,7 @@ public final class Parameter {
     package func materializeGradient() {
         let slot = gradientSlot
         guard !hasGradient else { return }
-        ck_fill(dtype.kernelType, Int64(elementCount), 0, slot.pointer)
+        ck_fill(gradientDType.kernelType, Int64(elementCount), 0, slot.pointer)
         hasGradient = true
     }
 
@@ -145,14 +153,30 @@ public final class Parameter {
         storage = fresh
     }
 
-    /// Moves value and gradient to slices of an arena.
-    func move(to values: Storage, gradients: Storage, byteOffset: Int) {
-        place = (ObjectIdentifier(values), byteOffset / dtype.byteCount)
-        let value = Storage(sliceOf: values, byteOffset: byteOffset, byteCount: byteCount)
+    /// Gives the value another type, in memory of its own, and forgets the gradient.
+    ///
+    /// - Precondition: the type is floating-point, and the parameter lies in no arena whose flat memory is still used.
+    package func convert(to type: DType) {
+        require(type.isFloatingPoint, "Parameter.convert", "'\(name)' cannot become \(type)")
+        guard type != dtype else { return }
+        storage = value.detached.converted(to: type).storage
+        dtype = type
+        clearGradient()
+        gradientStorage = nil
+        place = nil
+    }
+
+    /// Moves value and gradient to slices of an arena, `offset` elements from its start.
+    func move(to values: Storage, gradients: Storage, offset: Int) {
+        place = (ObjectIdentifier(values), offset)
+        let value = Storage(sliceOf: values, byteOffset: offset * dtype.byteCount, byteCount: byteCount)
         value.pointer.copyMemory(from: storage.pointer, byteCount: byteCount)
         storage = value
-        let slot = Storage(sliceOf: gradients, byteOffset: byteOffset, byteCount: byteCount)
-        if hasGradient, let old = gradientStorage { slot.pointer.copyMemory(from: old.pointer, byteCount: byteCount) }
+        let slot = Storage(
+            sliceOf: gradients, byteOffset: offset * gradientDType.byteCount, byteCount: gradientByteCount)
+        if hasGradient, let old = gradientStorage {
+            slot.pointer.copyMemory(from: old.pointer, byteCount: gradientByteCount)
+        }
         gradientStorage = slot
     }
 

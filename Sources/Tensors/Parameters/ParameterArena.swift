@@ -10,6 +10,8 @@ public final class ParameterArena {
     public let parameters: [Parameter]
     /// The element type of all of them.
     public let dtype: DType
+    /// The element type of the gradients, see ``Parameter/gradientDType``.
+    public var gradientDType: DType { dtype.accumulator }
     /// Where each parameter starts, in elements from the start of the arena.
     public let offsets: [Int]
     /// The length of the arena in elements, gaps included.
@@ -45,18 +47,20 @@ public final class ParameterArena {
         values = Storage(byteCount: end * dtype.byteCount)
         if let outside {
             require(
-                outside.memory.count >= end * dtype.byteCount, "ParameterArena",
-                "\(outside.memory.count) bytes for \(end) gradients of \(dtype)")
+                outside.memory.count >= end * dtype.accumulator.byteCount, "ParameterArena",
+                "\(outside.memory.count) bytes for \(end) gradients of \(dtype.accumulator)")
             gradients = Storage(outside.memory, keptBy: outside.owner)
         } else {
-            gradients = Storage(byteCount: end * dtype.byteCount)
+            gradients = Storage(byteCount: end * dtype.accumulator.byteCount)
         }
         ck_fill(dtype.kernelType, Int64(end), 0, values.pointer)
-        ck_fill(dtype.kernelType, Int64(end), 0, gradients.pointer)
+        ck_fill(gradientDType.kernelType, Int64(end), 0, gradients.pointer)
         Self.moves.increment()
         for (parameter, offset) in zip(parameters, offsets) {
-            parameter.move(to: values, gradients: gradients, byteOffset: offset * dtype.byteCount)
+            parameter.move(to: values, gradients: gradients, offset: offset)
         }
+        // The places the parameters had before are of sizes that nothing else may ever ask for.
+        MemoryPool.trim()
     }
 
     /// Arenas for a list of parameters: one per element type, in order of first appearance.
@@ -83,7 +87,7 @@ public final class ParameterArena {
 
     /// How many bytes the gradients of parameters take in arenas.
     package static func gradientBytes(for parameters: [Parameter]) -> Int {
-        parameters.reduce(0) { $0 + extent(of: $1) * $1.dtype.byteCount }
+        parameters.reduce(0) { $0 + extent(of: $1) * $1.gradientDType.byteCount }
     }
 
     /// The elements a parameter takes, the gap behind it included.

@@ -81,7 +81,41 @@ public struct ParameterRun {
         }
     }
 
-    private var valuePointer: UnsafeMutableRawPointer { parameters[0].valuePointer }
+    /// `float32` values that an update writes to instead of the parameters' own, see ``updating(_:_:)``.
+    private var master: UnsafeMutableRawPointer?
+
+    private init(parameters: [Parameter], offsets: [Int], elementCount: Int) {
+        self.parameters = parameters
+        self.offsets = offsets
+        self.elementCount = elementCount
+    }
+
+    /// The element type in which the parameters are updated, and of the optimizer's state: `float32` for bfloat16.
+    public var stateDType: DType { dtype.accumulator }
+
+    /// Updates bfloat16 parameters through their values in `float32`.
+    ///
+    /// An update is often less than half of the last place of a bfloat16 number, and would be lost each time. So the
+    /// optimizer keeps values with full precision, the update is made there, and the parameters get them rounded. A
+    /// parameter that somebody has written to since, or that is new, starts from its own value.
+    /// - Parameters:
+    ///   - master: The values, ``elementCount`` elements of `float32`.
+    ///   - update: Is given the run to update.
+    package func updating(_ master: inout Tensor, _ update: (ParameterRun) -> Void) {
+        require(dtype == .bfloat16 && master.dtype == .float32, "ParameterRun", "\(dtype) through \(master.dtype)")
+        master.makeWritable("ParameterRun")
+        var wide = self
+        let pointer = master.freshPointer
+        wide.master = pointer
+        let values = valuePointer
+        wide.inPieces { count, start in ck_adopt_bf16(count, values + start / 2, pointer + start) }
+        update(wide)
+        wide.inPieces { count, start in
+            ck_convert(CK_F32, CK_BF16, count, pointer + start, values + start / 2)
+        }
+    }
+
+    private var valuePointer: UnsafeMutableRawPointer { master ?? parameters[0].valuePointer }
     private var gradientPointer: UnsafeMutableRawPointer { parameters[0].gradientPointer }
 
     /// What one step of stochastic gradient descent is told.
@@ -115,7 +149,8 @@ public struct ParameterRun {
         withUnsafePointer(to: &s) { s in
             inPieces { count, start in
                 ck_sgd(
-                    dtype.kernelType, count, s, valuePointer + start, gradientPointer + start, slot.map { $0 + start })
+                    stateDType.kernelType, count, s, valuePointer + start, gradientPointer + start,
+                    slot.map { $0 + start })
             }
         }
     }
@@ -157,7 +192,8 @@ public struct ParameterRun {
         withUnsafePointer(to: &s) { s in
             inPieces { count, start in
                 ck_adam(
-                    dtype.kernelType, count, s, valuePointer + start, gradientPointer + start, m + start, v + start,
+                    stateDType.kernelType, count, s, valuePointer + start, gradientPointer + start, m + start,
+                    v + start,
                     l.map { $0 + start })
             }
         }
@@ -166,7 +202,7 @@ public struct ParameterRun {
     /// Calls `body(count, startInBytes)` for pieces of the run, on all threads.
     private func inPieces(_ body: (Int64, Int) -> Void) {
         Parallel.forRanges(elementCount, grain: elementwiseGrain) { range in
-            body(Int64(range.count), range.lowerBound * dtype.byteCount)
+            body(Int64(range.count), range.lowerBound * stateDType.byteCount)
         }
     }
 }

@@ -104,7 +104,7 @@ public struct RandomStream: Sendable {
     /// A word of 32 bits goes into each number, whatever the element type: a model in double precision starts from the
     /// values of the same model in single precision. Nothing lies further out than 6.8 deviations. The numbers are the
     /// same on any number of threads and on any CPU.
-    public mutating func normals(_ shape: Shape, deviation: Double = 1, dtype: DType = .float32) -> Tensor {
+    public mutating func normals(_ shape: Shape, deviation: Double = 1, dtype: DType = .standard) -> Tensor {
         tensor(shape, wordsPerNumber: 1, dtype) { [key, stream] count, first, pointer in
             ck_normals(count, Float(deviation), key, stream, first, pointer)
         }
@@ -112,7 +112,7 @@ public struct RandomStream: Sendable {
 
     /// A tensor of uniform numbers from −bound to bound: those of ``uniforms(_:)``, stretched and rounded to single
     /// precision.
-    public mutating func uniforms(_ shape: Shape, bound: Double, dtype: DType = .float32) -> Tensor {
+    public mutating func uniforms(_ shape: Shape, bound: Double, dtype: DType = .standard) -> Tensor {
         tensor(shape, wordsPerNumber: 2, dtype) { [key, stream] count, first, pointer in
             ck_uniforms(count, bound, key, stream, first, pointer)
         }
@@ -123,7 +123,7 @@ public struct RandomStream: Sendable {
         _ shape: Shape, wordsPerNumber: Int, _ dtype: DType,
         _ fill: (Int64, UInt64, UnsafeMutablePointer<Float>) -> Void
     ) -> Tensor {
-        let result = Tensor(uninitialized: shape)
+        let result = Tensor(uninitialized: shape, dtype: .float32)
         let count = shape.elementCount
         let first = reserve(count * wordsPerNumber)
         let numbers = result.freshPointer.assumingMemoryBound(to: Float.self)

@@ -10,6 +10,9 @@ import CKernels
 final class Storage: @unchecked Sendable {
     private(set) var pointer: UnsafeMutableRawPointer
     let byteCount: Int
+    /// Whether the backward pass alone holds this memory, as a gradient that the pullback it calls uses up; set before
+    /// each call.
+    var isSpare = false
     private var block: (capacity: Int, sizeClass: Int)?
     private var owner: Storage?
     private var outside: AnyObject?

@@ -26,6 +26,8 @@ struct TrainingCommand: ParsableCommand {
     var samples: Int?
     @Option(help: "Samples per rank and step.")
     var batch: Int?
+    @Option(help: "float32, float64True, bfloat16Mixed or bfloat16True.")
+    var precision = Precision.float32
     @Flag(help: "Log two values at every step, with the default callbacks and loggers.")
     var logging = false
     @Flag(help: "A bare loop instead of the Trainer.")
@@ -38,6 +40,7 @@ struct TrainingCommand: ParsableCommand {
         guard optimizer == nil || optimizer == "sgd" || optimizer == "adamw" else {
             throw ValidationError("there is no optimizer '\(optimizer ?? "")'; there are sgd and adamw")
         }
+        guard !plain || precision == .float32 else { throw ValidationError("the bare loop is in float32") }
         guard !(plain && logging) else { throw ValidationError("the bare loop does not log") }
     }
 
@@ -45,6 +48,7 @@ struct TrainingCommand: ParsableCommand {
         var configuration = Trainer.Configuration()
         configuration.maxSteps = warmup + steps + 1
         configuration.threads = threads
+        configuration.precision = precision
         configuration.barebones = !logging
         configuration.defaultRootDir = NSTemporaryDirectory() + "lightning-bench"
         let trainer = try Trainer(configuration: configuration)
@@ -65,6 +69,7 @@ struct TrainingCommand: ParsableCommand {
         report["workload"] = workload.rawValue
         report["opt"] = optimizer
         report["loop"] = plain ? "plain" : "trainer"
+        report["precision"] = precision.rawValue
         report["threads"] = Parallel.threadCount
         report["setup_s"] = setup
         report["blas_kernel"] = blasKernel
@@ -86,3 +91,8 @@ struct TrainingCommand: ParsableCommand {
 }
 
 extension Workload: ExpressibleByArgument {}
+
+extension Precision: ExpressibleByArgument {
+    /// The precision of a name.
+    public init?(argument: String) { self.init(named: argument) }
+}

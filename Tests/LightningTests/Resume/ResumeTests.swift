@@ -16,6 +16,8 @@ import Testing
         "saveEvery=1 monitor=val_loss accumulate=3 validateEvery=2 schedule=epoch clip=0.2 patience=90",
         // Saved only now and then: what comes after the checkpoint is done again.
         "saveEvery=3 monitor=train_loss schedule=epoch patience=90 prefetch=yes",
+        // Weights of 16 bits, whose values with full precision are the optimizer's.
+        "saveEvery=1 monitor=val_loss precision=bf16-true schedule=step accumulate=2 patience=90",
         // Saved at the ends of epochs only.
         "monitor=val_loss accumulate=2 dropout=0.4 schedule=plateau patience=90",
     ]

@@ -25,6 +25,14 @@ extension Tensor {
                 tensor.shape == [channels] && tensor.dtype == dtype, "batchNorm",
                 "\(name) \(tensor.dtype) \(tensor.shape) for \(dtype) \(shape)")
         }
+        if dtype == .bfloat16 {
+            let wide = widened().batchNorm(
+                weight: weight?.widened(), bias: bias?.widened(),
+                moments: moments.map { ($0.mean.widened(), $0.variance.widened()) }, epsilon: epsilon)
+            return (
+                wide.result.converted(to: dtype), wide.mean.converted(to: dtype), wide.variance.converted(to: dtype)
+            )
+        }
         let x = detached.channelsLast()
         let rows = ChannelRows(x)
         require(
@@ -36,7 +44,7 @@ extension Tensor {
         let scale = weight.map { zip($0.doubles, inverse).map { $0 * $1 } } ?? inverse
         let shift = bias?.doubles ?? Array(repeating: 0, count: channels)
         let y = rows.affine(mean: mean, scale: scale, shift: shift)
-        let (hasWeight, hasBias) = (weight != nil, bias != nil)
+        let places = [weight, bias].map { $0.map(GradientPlace.init(of:)) }
         let result = y.recorded("batchNorm", [self, weight, bias].compactMap { $0 }) { gradient in
             let g = gradient.channelsLast()
             let (sums, products) = rows.gradientSums(g, mean: mean)
@@ -46,11 +54,20 @@ extension Tensor {
                 g, mean: mean, scale: scale,
                 slope: channels.map { -scale[$0] * inverse[$0] * inverse[$0] * products[$0] * share },
                 shift: channels.map { -scale[$0] * sums[$0] * share })
-            let gw = Tensor(zip(products, inverse).map { $0 * $1 }).converted(to: x.dtype)
-            let gb = Tensor(sums).converted(to: x.dtype)
-            return [gx] + (hasWeight ? [gw] : []) + (hasBias ? [gb] : [])
+            let gradients = zip(places, [zip(products, inverse).map { $0 * $1 }, sums])
+            return [gx] + gradients.compactMap { place, values in place?.make(values, x.dtype) }
         }
         return (result, Tensor(mean).converted(to: dtype), Tensor(variance).converted(to: dtype))
+    }
+}
+
+extension GradientPlace {
+    /// A gradient of one number per channel.
+    fileprivate func make(_ values: [Double], _ dtype: DType) -> Tensor {
+        make([values.count], dtype, canAdd: false) { target, _ in
+            let source = Tensor(values).converted(to: dtype)
+            target.freshPointer.copyMemory(from: source.pointer, byteCount: values.count * dtype.byteCount)
+        }
     }
 }
 
@@ -110,7 +127,7 @@ private struct ChannelRows {
         let y = Tensor(uninitializedLike: x)
         forEachBlock { _, rows, place in
             ck_channel_affine(
-                type, rows, Int64(channels), x.pointer + place, mean, scale, shift, 0, y.freshPointer + place)
+                type, rows, Int64(channels), x.pointer + place, mean, scale, shift, y.freshPointer + place)
         }
         return y
     }

@@ -23,15 +23,22 @@ extension Tensor {
         if let bias {
             require(bias.shape == [outputs] && bias.dtype == dtype, "conv2d", "bias \(bias.shape) for \(weight.shape)")
         }
+        if dtype == .bfloat16 {
+            return inFloat32 {
+                $0.convolved(weight: weight.widened(), bias: bias?.widened(), window: window, groups: groups)
+            }
+        }
         let plan = ConvolutionPlan(
             dtype: dtype, batch: shape[0], groups: groups, outputs: outputs,
             window: window.geometry("conv2d", channels: shape[1], height: shape[2], width: shape[3]))
-        let x = detached.channelsLast(), w = weight.detached.contiguous()
+        let operand = detached.asProductOperand()
+        let x = plan.readsPlanes ? operand.contiguous() : operand.channelsLast(),
+            w = weight.detached.asProductOperand().contiguous()
         let y = plan.forward(x, w, bias?.detached.contiguous())
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
         let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
         return y.recorded("conv2d", [self, weight, bias].compactMap { $0 }) { gradient in
-            let gy = gradient.channelsLast()
+            let plain = gradient.channelsLast(), gy = plain.asProductOperand()
             let gx = needsX ? plan.inputGradient(gy, w) : nil
             let gw =
                 needsW
@@ -39,7 +46,7 @@ extension Tensor {
                     plan.weightGradient(gy, x, into: target)
                 } : nil
             guard let biasPlace else { return [gx, gw] }
-            let pixels = gy.permuted([0, 2, 3, 1]).reshaped(to: [gy.elementCount / outputs, outputs])
+            let pixels = plain.permuted([0, 2, 3, 1]).reshaped(to: [gy.elementCount / outputs, outputs])
             return [gx, gw, needsB ? biasPlace.columnSums(pixels) : nil]
         }
     }

@@ -29,6 +29,12 @@ struct ConvolutionPlan {
 
     private var kernel: (height: Int, width: Int) { (Int(window.kernel_height), Int(window.kernel_width)) }
     private var channels: Int { Int(window.channels) }
+    /// Whether the input is read plane by plane, as it comes from a data set: with few channels, as in a first layer, a
+    /// pixel's channels are too short a run to gather, but a line of the image is not.
+    var readsPlanes: Bool {
+        groups == 1 && channels <= 4 && channels * kernel.height * kernel.width <= Int(ck_panel_depth(dtype.kernelType))
+    }
+
     private var groupChannels: Int { channels / groups }
     private var groupOutputs: Int { outputs / groups }
     private var outputShape: Shape { [batch, outputs, Int(window.out_height), Int(window.out_width)] }
@@ -51,7 +57,8 @@ struct ConvolutionPlan {
         let y = Tensor(uninitializedChannelsLast: outputShape, dtype: dtype)
         let product = GatheredProduct(
             dtype: dtype, batch: batch, rows: rows.forward, columns: columns.forward,
-            source: ImageMemory(x, channels: groupChannels), target: ImageMemory(y, channels: groupOutputs))
+            source: ImageMemory(x, channels: groupChannels, isPlanar: readsPlanes),
+            target: ImageMemory(y, channels: groupOutputs))
         for group in 0..<groups {
             product.run(weights: forwardWeights(group), w, bias, group: group)
         }
@@ -84,10 +91,11 @@ struct ConvolutionPlan {
 
     /// Σ over output pixels of window · gradient.
     func weightGradient(_ gy: Tensor, _ x: Tensor, into gw: Tensor) {
-        if let winograd { return winograd.weightGradient(gy, x, into: gw) }
+        if let winograd, winograd.paysForWeights { return winograd.weightGradient(gy, x, into: gw) }
         let product = GatheredOuterProduct(
             dtype: dtype, batch: batch, rows: rows.forward, columns: columns.forward,
-            source: ImageMemory(x, channels: groupChannels), gradient: ImageMemory(gy, channels: groupOutputs))
+            source: ImageMemory(x, channels: groupChannels, isPlanar: readsPlanes),
+            gradient: ImageMemory(gy, channels: groupOutputs))
         for group in 0..<groups {
             product.run(weights: forwardWeights(group), into: gw, group: group)
         }

@@ -8,14 +8,16 @@ struct GatherAxis {
     let lastTap, tapStep: Int
 }
 
-/// A channels-last image tensor, and how many of its channels one group has.
+/// An image tensor, channels last or plane by plane, and how many of its channels one group has.
 struct ImageMemory {
     let tensor: Tensor
     let channels: Int
+    let isPlanar: Bool
 
-    init(_ tensor: Tensor, channels: Int) {
+    init(_ tensor: Tensor, channels: Int, isPlanar: Bool = false) {
         self.tensor = tensor
         self.channels = channels
+        self.isPlanar = isPlanar
     }
 
     var height: Int64 { Int64(tensor.shape[2]) }
@@ -35,7 +37,7 @@ extension ck_gather {
             grid_height: Int64(rows.points), grid_width: Int64(columns.points), row_step: Int64(rows.step),
             column_step: Int64(columns.step), tap_rows: Int64(rows.taps), first_row: Int64(rows.first),
             row_spacing: Int64(rows.spacing), tap_columns: Int64(columns.taps), first_column: Int64(columns.first),
-            column_spacing: Int64(columns.spacing))
+            column_spacing: Int64(columns.spacing), is_planar: source.isPlanar ? 1 : 0)
     }
 }
 
@@ -82,7 +84,7 @@ struct GatheredProduct {
                         type, gather, source.pointer(group: group), Int64(firstPoint),
                         Int64(Swift.min(firstPoint + Self.pointsPerPiece, points)), Int64(firstBlock),
                         Int64(Swift.min(firstBlock + blocksPerPiece, blocks)), weights.outputs, packed.pointer,
-                        bias.map { $0.pointer + group * target.channels * dtype.byteCount }, 0, placement,
+                        bias.map { $0.pointer + group * target.channels * dtype.byteCount }, placement,
                         target.pointer(group: group))
                 }
             }

@@ -10,6 +10,7 @@ extension Tensor {
         require(
             window.kernel.height * window.kernel.width <= Int(UInt16.max), "maxPool2d",
             "a kernel of \(window.kernel) has more than 65,535 taps")
+        if dtype == .bfloat16 { return inFloat32 { $0.maxPooled(window) } }
         let x = detached.channelsLast()
         let g = window.geometry("maxPool2d", channels: shape[1], height: shape[2], width: shape[3])
         let pool = ImagePooling(x, g)
@@ -37,6 +38,7 @@ extension Tensor {
     /// The mean of each window of `[batch, channels, height, width]`; padding counts as zeros.
     public func averagePooled(_ window: Window) -> Tensor {
         require(rank == 4 && dtype.isFloatingPoint, "averagePool2d", "\(dtype) \(shape): needs [batch, channels, h, w]")
+        if dtype == .bfloat16 { return inFloat32 { $0.averagePooled(window) } }
         let x = detached.channelsLast()
         let g = window.geometry("averagePool2d", channels: shape[1], height: shape[2], width: shape[3])
         let pool = ImagePooling(x, g)

@@ -54,6 +54,9 @@ struct WinogradConvolution {
         return gx
     }
 
+    /// Whether the weight's gradient is faster this way: with few channels its transforms cost as much as its products.
+    var paysForWeights: Bool { channels >= 64 && outputs >= 64 }
+
     func weightGradient(_ gy: Tensor, _ x: Tensor, into gw: Tensor) {
         WinogradOuterProduct(window: window, batch: batch, filters: forwardFilters).run(x, gy, into: gw)
     }
@@ -75,7 +78,7 @@ extension ck_weights {
     }
     /// Memory for transformed filters, or for the sums that become their gradient.
     fileprivate func transformed(parts: Int = 1) -> Tensor {
-        Tensor(uninitialized: [parts, points, blocks, Int(channels), Int(ck_product_columns(CK_F32))])
+        Tensor(uninitialized: [parts, points, blocks, Int(channels), Int(ck_product_columns(CK_F32))], dtype: .float32)
     }
 }
 
@@ -108,7 +111,7 @@ private struct WinogradProduct {
                 let first = tiles * chunk / chunks * tile
                 let last = Swift.min(tiles * (chunk + 1) / chunks * tile, patches)
                 let scratch = Tensor(
-                    uninitialized: [Int(ck_winograd_product_scratch(window, Int64(last - first)))])
+                    uninitialized: [Int(ck_winograd_product_scratch(window, Int64(last - first)))], dtype: .float32)
                 ck_winograd_product(
                     window, x.floats, Int64(first), Int64(last), Int64(firstBlock),
                     Int64(Swift.min(firstBlock + blocksPerPiece, blocks)), filters.outputs, packed.floats,
