@@ -34,6 +34,10 @@ public final class GradientReducer {
     private let arenas: [ParameterArena]
     private let shared: SharedGradients?
     private let limits: (first: Int, others: Int)
+    /// The parameters it is for; nil for all.
+    private let chosen: Set<ObjectIdentifier>?
+    /// What messages call the gradients.
+    private let subject: String
     private var buckets: [Bucket] = []
     /// Where each parameter is in `isReady`, and its bucket.
     private var members: [ObjectIdentifier: (place: Int, bucket: Int)] = [:]
@@ -66,6 +70,8 @@ public final class GradientReducer {
         self.arenas = arenas
         self.shared = shared
         limits = (firstBucketBytes, bucketBytes)
+        chosen = nil
+        subject = "gradients"
         for arena in arenas {
             for parameter in arena.parameters {
                 // Weakly: the hook may outlive the reducer, and a later reducer of the parameters replaces it.
@@ -73,6 +79,34 @@ public final class GradientReducer {
             }
         }
         cutBuckets()
+    }
+
+    /// A reducer for some of the parameters of some arenas, for gradients that are there when a step begins.
+    ///
+    /// Nothing is sent during a backward pass: ``finish()`` sends all. So there may be several, also with parameters in
+    /// common.
+    /// - Parameters:
+    ///   - parameters: Whose gradients to sum.
+    ///   - arenas: Where they lie.
+    ///   - lane: Carries the buckets.
+    ///   - shared: Where the gradients of all arenas lie, when they lie in shared memory.
+    ///   - subject: What messages call the gradients.
+    public init(
+        of parameters: [Parameter], in arenas: [ParameterArena], lane: CommunicationLane, shared: SharedGradients?,
+        subject: String
+    ) {
+        self.lane = lane
+        self.arenas = arenas
+        self.shared = shared
+        limits = (Self.firstBucketBytes, Self.bucketBytes)
+        chosen = Set(parameters.map { ObjectIdentifier($0) })
+        self.subject = subject
+        cutBuckets()
+    }
+
+    /// Whether the gradient of a parameter is summed.
+    private func travels(_ parameter: Parameter) -> Bool {
+        parameter.requiresGradient && chosen?.contains(ObjectIdentifier(parameter)) ?? true
     }
 
     /// The parameters do not report to this reducer any more.
@@ -84,13 +118,13 @@ public final class GradientReducer {
     private func cutBuckets() {
         buckets = []
         members = [:]
-        trainable = arenas.flatMap { $0.parameters.map(\.requiresGradient) }
+        trainable = arenas.flatMap { $0.parameters.map(travels) }
         for arena in arenas.reversed() {
             var end = arena.elementCount
             var inBucket: [Parameter] = []
             for index in arena.parameters.indices.reversed() {
                 let (parameter, start) = (arena.parameters[index], arena.offsets[index])
-                guard parameter.requiresGradient else {
+                guard travels(parameter) else {
                     end = start
                     continue
                 }
@@ -98,7 +132,7 @@ public final class GradientReducer {
                 members[ObjectIdentifier(parameter)] = (members.count, buckets.count)
                 let limit = buckets.isEmpty ? limits.first : limits.others
                 let isFull = (end - start) * arena.gradientDType.byteCount >= limit
-                if isFull || index == 0 || !arena.parameters[index - 1].requiresGradient {
+                if isFull || index == 0 || !travels(arena.parameters[index - 1]) {
                     buckets.append(
                         Bucket(
                             arena: arena, range: start..<end, parameters: inBucket,
@@ -118,10 +152,11 @@ public final class GradientReducer {
 
     /// What travels, in words that differ when other parameters are frozen.
     private var words: String {
-        let frozen = arenas.flatMap(\.parameters).filter { !$0.requiresGradient }
-        guard let first = frozen.first else { return "gradients" }
+        let own = arenas.flatMap(\.parameters).filter { chosen?.contains(ObjectIdentifier($0)) ?? true }
+        let frozen = own.filter { !$0.requiresGradient }
+        guard let first = frozen.first else { return subject }
         let set = String(stableHash(trainable.map { $0 ? "1" : "0" }.joined()), radix: 16)
-        return "gradients, frozen: \(frozen.count) (first \(first.name), set \(set))"
+        return "\(subject), frozen: \(frozen.count) (first \(first.name), set \(set))"
     }
 
     /// Whether a parameter was frozen or unfrozen since buckets were cut.
@@ -129,7 +164,7 @@ public final class GradientReducer {
         var place = 0
         for arena in arenas {
             for parameter in arena.parameters {
-                if parameter.requiresGradient != trainable[place] { return true }
+                if travels(parameter) != trainable[place] { return true }
                 place += 1
             }
         }

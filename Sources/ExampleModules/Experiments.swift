@@ -4,13 +4,21 @@ import Lightning
 /// The experiments of the `lightning` program.
 public enum Experiments {
     /// All of them.
-    public static var all: [Experiment] { [digits, fashion, text] }
+    public static var all: [Experiment] { [digits, digitsGAN, fashion, text] }
 
     /// Handwritten digits, carried inside the program.
     public static var digits: Experiment {
         Experiment(
             "digits", summary: "a small convolutional network on the UCI handwritten digits",
             module: { (settings: ImageClassifier.Hyperparameters, _: DigitsData) in try ImageClassifier(settings) },
+            data: { (settings: DigitsData.Settings) in try DigitsData(settings) })
+    }
+
+    /// Two networks trained against each other.
+    public static var digitsGAN: Experiment {
+        Experiment(
+            "digits-gan", summary: "adversarial networks that learn to draw the digits",
+            module: { (settings: DigitsGAN.Hyperparameters, _: DigitsData) in DigitsGAN(settings) },
             data: { (settings: DigitsData.Settings) in try DigitsData(settings) })
     }
 

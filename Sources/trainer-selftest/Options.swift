@@ -12,6 +12,8 @@ struct Options {
     var kind = ""
     /// The optimizer step after which the last rank is killed, and by which signal.
     var end: (step: Int, signal: Int32)?
+    /// Switches of the module that is trained by hand.
+    var manual = AdversarialToy.Hyperparameters()
     /// Whether each rank starts from other weights.
     var hasOwnWeights = false
 
@@ -40,6 +42,9 @@ struct Options {
             case "perRank": run.batch = .perRank(try number())
             case "dropout": run.module.dropout = Double(value) ?? 0
             case "schedule": run.module.schedule = value
+            case "gathered": manual.gathered = try number()
+            case "clipCritic": manual.clip = Double(value)
+            case "toggles": manual.toggles = value == "yes"
             case "unused": run.module.hasUnused = value == "yes"
             case "frozen": run.module.isBiasFrozen = value == "yes"
             case "halves": run.module.halvesGradients = value == "yes"

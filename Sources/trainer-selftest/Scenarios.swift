@@ -116,6 +116,9 @@ func control(_ options: Options) throws {
     let trainer = try run.makeTrainer()
     let isLast = trainer.globalRank == trainer.worldSize - 1
     let module = try ToyModule(run.module)
+    module.atBatchStart = { index in
+        if options.kind == "skip epoch on one rank", isLast, index == 1 { throw SkipRestOfEpoch() }
+    }
     module.inTraining = { module, _, index in
         switch options.kind {
         case "skip on one rank" where isLast && index == 1: throw SkipBatch()
@@ -144,21 +147,6 @@ func control(_ options: Options) throws {
     report(trainer, "reason", trainer.stopReason ?? "none")
     report(trainer, "train samples", trainer.progress.samples)
     try trainer.saveCheckpoint(options.run.directory + "/" + options.final)
-}
-
-/// Gathers tensors of equal and unequal shapes.
-func gather(_ options: Options) throws {
-    let trainer = try options.run.makeTrainer()
-    let module = try ToyModule(options.run.module)
-    module.atEpochEnd = { module in
-        let rank = module.globalRank
-        let equal = try module.allGather(Tensor([Double(rank), 10]))
-        report(trainer, "equal", "\(equal.shape) \(equal.doubles)")
-        let unequal = try module.allGatherUnequal(Tensor((0...rank).map { Int64($0) }))
-        report(trainer, "unequal", unequal.map { "\($0.dtype) \($0.shape) \($0.doubles)" }.joined(separator: ", "))
-        if options.kind == "unequal" { _ = try module.allGather(Tensor(filling: 1, shape: [rank + 1])) }
-    }
-    try trainer.fit(module, train: options.run.loader(options.run.samples))
 }
 
 /// A module whose only metric is logged by the last rank alone.

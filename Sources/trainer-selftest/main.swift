@@ -12,6 +12,8 @@ func runScenario(_ arguments: [String]) throws {
     case "train": try train(options)
     case "fault" where options.kind == "only metric": try trainOneSided(options)
     case "fault": try trainWithFault(options)
+    case "comparing": try trainComparing(options)
+    case "manual": try trainByHand(options)
     case "control": try control(options)
     case "gather": try gather(options)
     case "inference": try prepareForInference(options)

@@ -14,6 +14,8 @@ public final class HookLog {
 public final class RecordingModule: LightningModule, TrainingModule, ValidationModule, TestModule, PredictionModule {
     /// Where calls are noted.
     public let hooks: HookLog
+    /// The batch of each epoch with which the rest of it is left out.
+    public var skippedBatch: Int?
     private let weight = Parameter(Tensor([0.5, -0.25, 1], shape: [1, 3]))
 
     /// A module that writes into a log.
@@ -45,8 +47,9 @@ public final class RecordingModule: LightningModule, TrainingModule, ValidationM
     public override func onTrainEnd() { hooks.add("onTrainEnd") }
     public override func onTrainEpochStart() { hooks.add("onTrainEpochStart \(currentEpoch)") }
     public override func onTrainEpochEnd() { hooks.add("onTrainEpochEnd \(currentEpoch)") }
-    public override func onTrainBatchStart(_ batch: any DataBatch, batchIndex: Int) {
+    public override func onTrainBatchStart(_ batch: any DataBatch, batchIndex: Int) throws {
         hooks.add("onTrainBatchStart \(batchIndex)")
+        if batchIndex == skippedBatch { throw SkipRestOfEpoch() }
     }
     public override func onTrainBatchEnd(_ loss: Tensor?, batch: any DataBatch, batchIndex: Int) {
         hooks.add("onTrainBatchEnd \(batchIndex)")
@@ -89,12 +92,16 @@ public final class RecordingModule: LightningModule, TrainingModule, ValidationM
         optimizer.step()
     }
     /// Noted.
-    public func validationStep(_ batch: NumberedBatch, batchIndex: Int) {
+    public func validationStep(_ batch: NumberedBatch, batchIndex: Int) -> [Int] {
         hooks.add("validationStep \(batchIndex)")
         log("val_loss", loss(batch))
+        return batch.indices
     }
     /// Noted.
-    public func testStep(_ batch: NumberedBatch, batchIndex: Int) { hooks.add("testStep \(batchIndex)") }
+    public func testStep(_ batch: NumberedBatch, batchIndex: Int) -> [Int] {
+        hooks.add("testStep \(batchIndex)")
+        return batch.indices
+    }
     /// Noted.
     public func predictStep(_ batch: NumberedBatch, batchIndex: Int) -> Tensor {
         hooks.add("predictStep \(batchIndex)")
@@ -114,8 +121,10 @@ public final class RecordingModule: LightningModule, TrainingModule, ValidationM
     public override func onValidationBatchStart(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) {
         hooks.add("onValidationBatchStart \(batchIndex)")
     }
-    public override func onValidationBatchEnd(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) {
-        hooks.add("onValidationBatchEnd \(batchIndex)")
+    public override func onValidationBatchEnd(
+        _ output: Any, batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+    ) {
+        hooks.add("onValidationBatchEnd \(batchIndex) \(output)")
     }
     public override func onTestModelEvaluate() {
         hooks.add("onTestModelEvaluate")
@@ -129,8 +138,10 @@ public final class RecordingModule: LightningModule, TrainingModule, ValidationM
     public override func onTestBatchStart(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) {
         hooks.add("onTestBatchStart \(batchIndex)")
     }
-    public override func onTestBatchEnd(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) {
-        hooks.add("onTestBatchEnd \(batchIndex)")
+    public override func onTestBatchEnd(
+        _ output: Any, batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+    ) {
+        hooks.add("onTestBatchEnd \(batchIndex) \(output)")
     }
     public override func onPredictModelEvaluate() {
         hooks.add("onPredictModelEvaluate")
@@ -144,8 +155,10 @@ public final class RecordingModule: LightningModule, TrainingModule, ValidationM
     public override func onPredictBatchStart(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) {
         hooks.add("onPredictBatchStart \(batchIndex)")
     }
-    public override func onPredictBatchEnd(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) {
-        hooks.add("onPredictBatchEnd \(batchIndex)")
+    public override func onPredictBatchEnd(
+        _ output: Any, batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+    ) {
+        hooks.add("onPredictBatchEnd \(batchIndex) \((output as? Tensor)?.shape ?? [])")
     }
 }
 
@@ -183,14 +196,14 @@ public final class RecordingCallback: Callback {
         _ t: Trainer, _ m: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
     ) { add("onValidationBatchStart \(batchIndex)") }
     public override func onValidationBatchEnd(
-        _ t: Trainer, _ m: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
-    ) { add("onValidationBatchEnd \(batchIndex)") }
+        _ t: Trainer, _ m: LightningModule, _ output: Any, batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+    ) { add("onValidationBatchEnd \(batchIndex) \(output)") }
     public override func onTestBatchStart(
         _ t: Trainer, _ m: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
     ) { add("onTestBatchStart \(batchIndex)") }
     public override func onTestBatchEnd(
-        _ t: Trainer, _ m: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
-    ) { add("onTestBatchEnd \(batchIndex)") }
+        _ t: Trainer, _ m: LightningModule, _ output: Any, batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+    ) { add("onTestBatchEnd \(batchIndex) \(output)") }
     public override func onPredictBatchStart(
         _ t: Trainer, _ m: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
     ) { add("onPredictBatchStart \(batchIndex)") }
@@ -217,9 +230,8 @@ public final class RecordingCallback: Callback {
         add("onBeforeOptimizerStep")
     }
     public override func onPredictBatchEnd(
-        _ t: Trainer, _ m: LightningModule, _ prediction: Tensor, batch: any DataBatch, batchIndex: Int,
-        dataLoaderIndex: Int
-    ) { add("onPredictBatchEnd \(batchIndex)") }
+        _ t: Trainer, _ m: LightningModule, _ output: Any, batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+    ) { add("onPredictBatchEnd \(batchIndex) \((output as? Tensor)?.shape ?? [])") }
     public override func onMetricsReady(_ t: Trainer, _ m: LightningModule, _ moment: MetricsMoment) {
         add("onMetricsReady \(moment)")
     }

@@ -40,6 +40,8 @@ public final class ToyModule: LightningModule, HyperparameterModule, TrainingMod
     public var seen: [String: [Int]] = [:]
     /// The losses of training steps in order.
     public var losses: [Double] = []
+    /// Called before training batches.
+    public var atBatchStart: ((Int) throws -> Void)?
     /// Called at the beginning of training steps.
     public var inTraining: ((ToyModule, NumberedBatch, Int) throws -> Void)?
     /// Called at the beginning of validation steps.
@@ -123,6 +125,11 @@ public final class ToyModule: LightningModule, HyperparameterModule, TrainingMod
                 ])
         default: return .init(optimizer)
         }
+    }
+
+    /// Calls ``atBatchStart``.
+    public override func onTrainBatchStart(_ batch: any DataBatch, batchIndex: Int) throws {
+        try atBatchStart?(batchIndex)
     }
 
     /// Calls ``beforeBackward``.

@@ -42,6 +42,8 @@ open class Callback {
     /// After the batches of an epoch and its validation.
     open func onTrainEpochEnd(_ trainer: Trainer, _ module: LightningModule) throws {}
     /// Before a batch.
+    ///
+    /// - Throws: ``SkipRestOfEpoch`` to leave out this batch and those after it.
     open func onTrainBatchStart(
         _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int
     ) throws {}
@@ -71,9 +73,10 @@ open class Callback {
     open func onValidationBatchStart(
         _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
     ) throws {}
-    /// After a validation batch.
+    /// After a validation batch; `output` is what the module's step returned.
     open func onValidationBatchEnd(
-        _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+        _ trainer: Trainer, _ module: LightningModule, _ output: Any, batch: any DataBatch, batchIndex: Int,
+        dataLoaderIndex: Int
     ) throws {}
 
     /// Before a test.
@@ -88,9 +91,10 @@ open class Callback {
     open func onTestBatchStart(
         _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
     ) throws {}
-    /// After a test batch.
+    /// After a test batch; `output` is what the module's step returned.
     open func onTestBatchEnd(
-        _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+        _ trainer: Trainer, _ module: LightningModule, _ output: Any, batch: any DataBatch, batchIndex: Int,
+        dataLoaderIndex: Int
     ) throws {}
 
     /// Before a prediction.
@@ -105,9 +109,9 @@ open class Callback {
     open func onPredictBatchStart(
         _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
     ) throws {}
-    /// After a prediction batch, with this rank's predictions.
+    /// After a prediction batch; `output` is what the module's step returned, this rank's predictions.
     open func onPredictBatchEnd(
-        _ trainer: Trainer, _ module: LightningModule, _ prediction: Tensor, batch: any DataBatch, batchIndex: Int,
+        _ trainer: Trainer, _ module: LightningModule, _ output: Any, batch: any DataBatch, batchIndex: Int,
         dataLoaderIndex: Int
     ) throws {}
 

@@ -28,7 +28,7 @@ public final class DeviceStatsMonitor: Callback {
     /// Measures on all ranks.
     public override func onMetricsReady(_ trainer: Trainer, _ module: LightningModule, _ moment: MetricsMoment) throws {
         let every = everySteps ?? trainer.configuration.logEverySteps
-        guard moment == .optimizerStep, every > 0, trainer.progress.step % every == 0 else { return }
+        guard moment == .optimizerStep, trainer.hasJustTaken(multipleOf: every) else { return }
         let now = ProcessStatistics.now()
         let own = [
             now.residentBytes / 1_048_576, Double(MemoryPool.counts.bytesInUse) / 1_048_576,

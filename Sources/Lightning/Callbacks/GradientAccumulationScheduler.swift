@@ -24,6 +24,11 @@ public final class GradientAccumulationScheduler: Callback {
                 "GradientAccumulationScheduler: \(wrong.value) batches from epoch \(wrong.key) on; epochs count from 0, and a step takes at least one batch"
             )
         }
+        if module is any ManualTrainingModule {
+            throw TrainingError(
+                "\(type(of: module)) applies gradients itself, so that GradientAccumulationScheduler cannot gather them: remove the callback"
+            )
+        }
         if trainer.configuration.accumulateGradientBatches != 1 {
             throw TrainingError(
                 "GradientAccumulationScheduler and accumulateGradientBatches exclude each other; put 0: \(trainer.configuration.accumulateGradientBatches) into the plan"

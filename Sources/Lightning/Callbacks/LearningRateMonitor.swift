@@ -56,7 +56,7 @@ public final class LearningRateMonitor: Callback {
     }
 
     private func log(_ trainer: Trainer) throws {
-        let values = values(of: trainer.optimizer.map { [$0] } ?? [])
+        let values = values(of: trainer.optimizers)
         for (name, value) in values { rates[name, default: []].append(value) }
         try trainer.logDirectly(values)
     }

@@ -147,7 +147,7 @@ public final class ModelCheckpoint: Callback {
 
     /// Whether this optimizer step saves; seconds are rank 0's.
     private func isDue(_ trainer: Trainer) throws -> Bool {
-        if let everySteps { return trainer.progress.step % everySteps == 0 }
+        if let everySteps { return trainer.hasJustTaken(multipleOf: everySteps) }
         guard let everySeconds else { return false }
         let isTime = trainer.isGlobalZero && trainer.seconds - timeSaved >= everySeconds
         return try trainer.strategy.sum([isTime ? 1 : 0], tag: "whether it is time for a checkpoint")[0] > 0

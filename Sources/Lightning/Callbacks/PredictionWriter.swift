@@ -42,9 +42,10 @@ public final class PredictionWriter: Callback {
 
     /// Hands the rows of a batch to rank 0.
     public override func onPredictBatchEnd(
-        _ trainer: Trainer, _ module: LightningModule, _ prediction: Tensor, batch: any DataBatch, batchIndex: Int,
+        _ trainer: Trainer, _ module: LightningModule, _ output: Any, batch: any DataBatch, batchIndex: Int,
         dataLoaderIndex: Int
     ) throws {
+        guard let prediction = output as? Tensor else { return }
         // All ranks have samples in every batch but the last, which may be too short; that one waits for them.
         if batchIndex < trainer.evaluationBatchCount - 1 {
             try write(prediction, trainer.sampleIndices, trainer)

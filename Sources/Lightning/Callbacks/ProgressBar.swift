@@ -93,17 +93,19 @@ public final class ProgressBar: Callback {
 
     /// Moves the bar.
     public override func onValidationBatchEnd(
-        _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+        _ trainer: Trainer, _ module: LightningModule, _ output: Any, batch: any DataBatch, batchIndex: Int,
+        dataLoaderIndex: Int
     ) { evaluated(trainer, trainer.isSanityChecking ? "sanity check" : "validation", batchIndex) }
 
     /// Moves the bar.
     public override func onTestBatchEnd(
-        _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+        _ trainer: Trainer, _ module: LightningModule, _ output: Any, batch: any DataBatch, batchIndex: Int,
+        dataLoaderIndex: Int
     ) { evaluated(trainer, "test", batchIndex) }
 
     /// Moves the bar.
     public override func onPredictBatchEnd(
-        _ trainer: Trainer, _ module: LightningModule, _ prediction: Tensor, batch: any DataBatch, batchIndex: Int,
+        _ trainer: Trainer, _ module: LightningModule, _ output: Any, batch: any DataBatch, batchIndex: Int,
         dataLoaderIndex: Int
     ) { evaluated(trainer, "prediction", batchIndex) }
 

@@ -69,7 +69,7 @@ public final class ThroughputMonitor: Callback {
         guard moment == .optimizerStep else { return }
         mark(trainer)
         let every = trainer.configuration.logEverySteps
-        guard every > 0, trainer.progress.step % every == 0, let first = marks.first, let last = marks.last,
+        guard trainer.hasJustTaken(multipleOf: every), let first = marks.first, let last = marks.last,
             last.seconds > first.seconds
         else { return }
         let seconds = last.seconds - first.seconds

@@ -64,7 +64,7 @@ public struct Experiment {
         data: @escaping (Settings) throws -> D
     )
     where
-        M: TrainingModule & ValidationModule & TestModule & PredictionModule & HyperparameterModule,
+        M: TrainableModule & ValidationModule & TestModule & PredictionModule & HyperparameterModule,
         D: TrainingData & ValidationData & TestData & PredictionData, D.TrainingBatch == M.TrainingBatch,
         D.ValidationBatch == M.ValidationBatch, D.TestBatch == M.TestBatch, D.PredictionBatch == M.PredictionBatch,
         M.Hyperparameters: DefaultInitializable, Settings: Codable & Sendable & DefaultInitializable
@@ -90,7 +90,7 @@ public struct Experiment {
         data: @escaping (Settings) throws -> D, predict: @escaping (Trainer, M, D, String?) throws -> Void
     )
     where
-        M: TrainingModule & ValidationModule & TestModule & PredictionModule & HyperparameterModule,
+        M: TrainableModule & ValidationModule & TestModule & PredictionModule & HyperparameterModule,
         D: TrainingData & ValidationData & TestData & PredictionData, D.TrainingBatch == M.TrainingBatch,
         D.ValidationBatch == M.ValidationBatch, D.TestBatch == M.TestBatch, D.PredictionBatch == M.PredictionBatch,
         M.Hyperparameters: DefaultInitializable, Settings: Codable & Sendable & DefaultInitializable
@@ -107,7 +107,7 @@ public struct Experiment {
         data: @escaping (Settings) throws -> D
     )
     where
-        M: TrainingModule & ValidationModule & TestModule & HyperparameterModule,
+        M: TrainableModule & ValidationModule & TestModule & HyperparameterModule,
         D: TrainingData & ValidationData & TestData, D.TrainingBatch == M.TrainingBatch,
         D.ValidationBatch == M.ValidationBatch, D.TestBatch == M.TestBatch,
         M.Hyperparameters: DefaultInitializable, Settings: Codable & Sendable & DefaultInitializable
@@ -124,7 +124,7 @@ public struct Experiment {
         data: @escaping (Settings) throws -> D
     )
     where
-        M: TrainingModule & ValidationModule & HyperparameterModule, D: TrainingData & ValidationData,
+        M: TrainableModule & ValidationModule & HyperparameterModule, D: TrainingData & ValidationData,
         D.TrainingBatch == M.TrainingBatch,
         D.ValidationBatch == M.ValidationBatch, M.Hyperparameters: DefaultInitializable,
         Settings: Codable & Sendable & DefaultInitializable
@@ -139,7 +139,7 @@ public struct Experiment {
         predict: ((Trainer, M, D, String?) throws -> Void)?
     )
     where
-        M: TrainingModule & ValidationModule & HyperparameterModule, D: TrainingData & ValidationData,
+        M: TrainableModule & ValidationModule & HyperparameterModule, D: TrainingData & ValidationData,
         D.TrainingBatch == M.TrainingBatch,
         D.ValidationBatch == M.ValidationBatch, M.Hyperparameters: DefaultInitializable,
         Settings: Codable & Sendable & DefaultInitializable

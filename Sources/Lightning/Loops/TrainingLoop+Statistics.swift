@@ -23,9 +23,7 @@ extension TrainingLoop {
                 Watchdog.phase = TrainingPhase("a pass over the data", epoch: trainer.progress.epoch, batch: next.index)
                 RandomContext.current.begin(step: trainer.progress.batch + next.index, shard: trainer.globalRank)
                 guard let batch = next.batch else { continue }
-                do {
-                    _ = try module.trainingStep(trainer.transfer(batch, to: module), batchIndex: next.index)
-                } catch is SkipBatch {}
+                try optimization.runForward(trainer.transfer(batch, to: module), next.index)
             }
         }
     }

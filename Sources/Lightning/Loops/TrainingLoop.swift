@@ -8,10 +8,10 @@ import Tensors
 /// Training, from top to bottom.
 ///
 /// The same lines run in one process and on many ranks.
-struct TrainingLoop<M: TrainingModule> {
+struct TrainingLoop<M: TrainableModule> {
     let trainer: Trainer
     let module: M
-    let optimizer: Optimizer
+    let optimization: any BatchOptimization<M.TrainingBatch>
     let loader: DataLoader<M.TrainingBatch>
     let validation: (any Evaluation)?
     /// Batches of an epoch, the same on all ranks.
@@ -44,12 +44,14 @@ struct TrainingLoop<M: TrainingModule> {
         }
 
         let batches = loader.batches(of: sampler, from: trainer.progress.batchInEpoch, limit: count)
-        var window = Window()
+        var window = AccumulationWindow()
         var mustStop = isFinished  // resumed where only a validation or the end of the epoch was still to come
         while true {
             if trainer.progress.awaitsValidation { mustStop = try validate() || mustStop }
-            guard !mustStop, let next = try read(batches) else { break }
-            if let control = try runBatch(next, &window, isLast: next.index == count - 1) {
+            guard !mustStop, trainer.progress.batchInEpoch < count, let next = try read(batches) else { break }
+            if let control = try runBatch(
+                next, &window, globalCount: sampler.globalCount(ofBatch: next.index), isLast: next.index == count - 1)
+            {
                 if control.signal != 0 { try interrupt(control.signal) }
                 mustStop = try trainer.stopsNow(control)
                 if mustStop, trainer.progress.batchInEpoch < count, validatesInFit {
@@ -60,12 +62,6 @@ struct TrainingLoop<M: TrainingModule> {
         try endEpoch(isComplete: trainer.progress.batchInEpoch >= count)
     }
 
-    /// What the micro-batches of an accumulation window have gathered.
-    private struct Window {
-        var samples = 0
-        var batches = 0
-    }
-
     /// The next batch; what goes wrong in reading it is reported as that batch's.
     private func read(_ batches: BatchIterator<M.TrainingBatch>) throws -> IndexedBatch<M.TrainingBatch>? {
         Watchdog.phase = TrainingPhase(
@@ -73,118 +69,67 @@ struct TrainingLoop<M: TrainingModule> {
         return try batches.next()
     }
 
-    /// One batch: forward, backward and, at the end of an accumulation window, the optimizer step.
+    /// One batch: the hooks around it, and what the optimization does with it.
     ///
     /// - Returns: What the ranks agreed on at the optimizer step; nil in the middle of a window.
-    private func runBatch(_ next: IndexedBatch<M.TrainingBatch>, _ window: inout Window, isLast: Bool) throws
-        -> StepControl?
-    {
+    private func runBatch(
+        _ next: IndexedBatch<M.TrainingBatch>, _ window: inout AccumulationWindow, globalCount: Int, isLast: Bool
+    ) throws -> StepControl? {
         let index = next.index
         let accumulation = trainer.accumulateGradientBatches
-        let endsWindow = (index + 1) % accumulation == 0 || isLast
+        window.add(next.sampleIndices.count, of: globalCount)
+        window.ends = (index + 1) % accumulation == 0 || isLast
+        window.gathers = accumulation > 1
+        let stepsBefore = trainer.progress.step
         Watchdog.phase = TrainingPhase("training", epoch: trainer.progress.epoch, batch: index)
         RandomContext.current.begin(step: trainer.progress.batch, shard: trainer.globalRank)
         trainer.logging.scope = .trainingBatch
 
-        var batch = next.batch  // nil when a short batch has no samples for this rank: it joins with a weight of 0
+        // Nil too when a short batch has no samples for this rank: it joins with a weight of 0.
+        var batch = window.skipsEpoch ? nil : next.batch
         var boxed: (any DataBatch)?  // what hooks are handed
         if let present = batch {
             let original: any DataBatch = present
             trainer.logging.batchSize = present.sampleCount
-            try trainer.call(
-                { try $0.onTrainBatchStart(trainer, module, original, batchIndex: index) },
-                { try module.onTrainBatchStart(original, batchIndex: index) })
-            (batch, boxed) = try trainer.transfer(boxed: original, to: module)
+            do {
+                try trainer.call(
+                    { try $0.onTrainBatchStart(trainer, module, original, batchIndex: index) },
+                    { try module.onTrainBatchStart(original, batchIndex: index) })
+                (batch, boxed) = try trainer.transfer(boxed: original, to: module)
+            } catch is SkipRestOfEpoch {
+                window.skipsEpoch = true
+                batch = nil
+            }
         }
 
-        // Forward.
-        let loss = try batch.flatMap { try step($0, index) }
+        // Forward, backward and update.
+        let outcome = try optimization.run(batch, index, &window)
 
-        // Clear gradients.
-        window.batches += 1
-        if window.batches == 1 {
-            try trainer.call(
-                { try $0.onBeforeZeroGrad(trainer, module, optimizer) }, { try module.onBeforeZeroGrad(optimizer) })
-            try module.optimizerZeroGrad(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
-        }
-
-        // Backward. Gradients are sums weighted by samples, over micro-batches and ranks, divided once.
-        if loss != nil { trainer.logging.training.hasBatches = true }
-        let samples = loss == nil ? 0 : batch?.sampleCount ?? 0
-        window.samples += samples
-        let isWeighted = trainer.worldSize > 1 || accumulation > 1
-        if endsWindow {
-            trainer.strategy.beginStep(trainer.stepControl(samples: window.samples), averages: isWeighted)
-        }
-        if let loss {
-            let weighted = isWeighted ? loss * Double(samples) : loss
-            try trainer.call(
-                { try $0.onBeforeBackward(trainer, module, weighted) }, { try module.onBeforeBackward(weighted) })
-            try module.backward(weighted)
-        }
-        let control = endsWindow ? try trainer.strategy.finishStep() : nil
-        // When all ranks skipped there is nothing to update by. Otherwise even a rank without samples holds the gradients
-        // of all now, and what is done to them must be done on every rank.
-        let steps = (control?.samples ?? 0) > 0
-        if loss != nil || steps {
-            try trainer.call({ try $0.onAfterBackward(trainer, module) }, { try module.onAfterBackward() })
-        }
-
-        // Update parameters.
-        if steps {
-            try trainer.call(
-                { try $0.onBeforeOptimizerStep(trainer, module, optimizer) },
-                { try module.onBeforeOptimizerStep(optimizer) })
-            try module.configureGradientClipping(optimizer, clipping: trainer.configuration.clipping)
-            trainer.isUpdating = true
-            try module.optimizerStep(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
-        }
-
-        // The only place where progress moves.
-        trainer.progress.advanceBatch(samples: control?.samples ?? 0)
-        if steps {
-            trainer.progress.advanceStep()
-            trainer.isUpdating = false
-            try trainer.advanceSchedules(.step)
-        }
-        if endsWindow, isValidationDue(afterBatches: window.batches, upTo: index, isLast, steps) {
+        // Progress moves here, but for the count of updates, which moves with each of them.
+        trainer.progress.advanceBatch(samples: outcome.samples)
+        let steps = stepsBefore..<trainer.progress.step
+        trainer.stepsOfBatch = steps
+        if !steps.isEmpty { try trainer.advanceSchedules(.step) }
+        if outcome.skipsEpoch {
+            trainer.progress.skipToEnd(ofEpochWith: batchCount)
+        } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index, isLast) {
             trainer.progress.awaitValidation()
         }
-        if endsWindow { window = Window() }
+        if window.ends { window = AccumulationWindow() }
 
         if let boxed {
-            let result = loss?.detached
+            let result = outcome.loss?.detached
             try trainer.call(
                 { try $0.onTrainBatchEnd(trainer, module, result, batch: boxed, batchIndex: index) },
                 { try module.onTrainBatchEnd(result, batch: boxed, batchIndex: index) })
         }
-        if steps { try afterStep() }
-        return control
+        if !steps.isEmpty { try afterSteps() }
+        return outcome.control
     }
 
-    /// The module's step, with a loss that can be differentiated; nil when the module skips the batch.
-    private func step(_ batch: M.TrainingBatch, _ index: Int) throws -> Tensor? {
-        let loss: Tensor
-        do {
-            loss = try module.trainingStep(batch, batchIndex: index)
-        } catch is SkipBatch {
-            return nil
-        }
-        guard loss.elementCount == 1 else {
-            throw TrainingError("trainingStep returned a loss of shape \(loss.shape); a loss is one number")
-        }
-        let value = loss.item
-        guard value.isFinite || trainer.configuration.allowsNonFiniteLoss else {
-            throw TrainingError(
-                "the loss became \(value) at epoch \(trainer.progress.epoch), batch \(index), after \(trainer.progress.step) optimizer steps; lower the learning rate, clip gradients (trainer.gradientClipNorm), or look at this batch's data. The last checkpoint is unharmed"
-            )
-        }
-        return loss
-    }
-
-    private func afterStep() throws {
-        let interval = trainer.configuration.logEverySteps
-        if interval > 0, trainer.progress.step % interval == 0 {
+    /// Lets loggers and callbacks look, after a batch with one update or, with several optimizers, more.
+    private func afterSteps() throws {
+        if trainer.hasJustTaken(multipleOf: trainer.configuration.logEverySteps) {
             try trainer.logToLoggers(trainer.logging.takeStepValues())
         }
         for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .optimizerStep) }
@@ -200,10 +145,10 @@ struct TrainingLoop<M: TrainingModule> {
     }
 
     /// Whether a validation falls due in the window of batches that ends with `index`.
-    private func isValidationDue(afterBatches count: Int, upTo index: Int, _ isLast: Bool, _ steps: Bool) -> Bool {
+    private func isValidationDue(afterBatches count: Int, upTo index: Int, _ isLast: Bool) -> Bool {
         guard validatesInFit else { return false }
         let flags = trainer.configuration
-        if let interval = flags.validateEverySteps { return steps && trainer.progress.step % interval == 0 }
+        if let interval = flags.validateEverySteps { return trainer.hasJustTaken(multipleOf: interval) }
         if let interval = flags.validateEveryBatches { return (index + 1) / interval > (index + 1 - count) / interval }
         return isLast && (trainer.progress.epoch + 1) % flags.validateEveryEpochs == 0
     }
@@ -271,6 +216,12 @@ struct TrainingLoop<M: TrainingModule> {
 }
 
 extension Trainer {
+    /// Whether the optimizer steps of the newest batch, of which there may be several, have reached or passed a multiple of
+    /// `interval`.
+    func hasJustTaken(multipleOf interval: Int) -> Bool {
+        interval > 0 && stepsOfBatch.upperBound / interval > stepsOfBatch.lowerBound / interval
+    }
+
     /// What this rank has to say at an optimizer step.
     func stepControl(samples: Int) -> StepControl {
         StepControl(samples: samples, stops: stopReason != nil, signal: SignalWatch.signal)

@@ -30,6 +30,9 @@ public struct TrainingProgress: Codable, Sendable, Equatable {
 
     mutating func validated() { awaitsValidation = false }
 
+    /// Leaves out the batches of the epoch that are still to come.
+    mutating func skipToEnd(ofEpochWith count: Int) { batchInEpoch = count }
+
     /// Counts the batches of the epoch anew, in batches of another size.
     mutating func moveInEpoch(toBatch batch: Int) { batchInEpoch = batch }
 

@@ -87,4 +87,18 @@ extension LightningModule {
             log(name, metric, progressBar: progressBar, logger: logger)
         }
     }
+
+    /// Logs several scalar tensors at once.
+    ///
+    /// - Precondition: each has one element.
+    public final func logDictionary(
+        _ values: [String: Tensor], onStep: Bool? = nil, onEpoch: Bool? = nil, progressBar: Bool = false,
+        logger: Bool = true, reduce: MetricReduction = .mean, batchSize: Int? = nil
+    ) {
+        for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+            log(
+                name, value, onStep: onStep, onEpoch: onEpoch, progressBar: progressBar, logger: logger, reduce: reduce,
+                batchSize: batchSize)
+        }
+    }
 }

@@ -1,4 +1,3 @@
-import MPI
 import Tensors
 
 extension LightningModule {
@@ -29,32 +28,23 @@ extension LightningModule {
     /// All loggers.
     public final var loggers: [any MetricLogger] { attachedTrainer?.loggers ?? [] }
 
+    /// Where parameters and batches are: always the CPU, here for code that is to say so.
+    public final var device: Device { .cpu }
+
+    /// Whether the trainer computes and applies gradients; false for a ``ManualTrainingModule``.
+    public final var automaticOptimization: Bool { !(self is any ManualTrainingModule) }
+
+    /// The optimizers of the present fit, in the order of `configureOptimizers`; none outside of a fit.
+    public final func optimizers() -> [LightningOptimizer] { attachedTrainer?.lightningOptimizers ?? [] }
+
+    /// The learning-rate schedules of the present fit, optimizer by optimizer; none outside of a fit.
+    public final func learningRateSchedulers() -> [LearningRateScheduler] {
+        attachedTrainer?.learningRateSchedulers ?? []
+    }
+
     /// Prints on global rank 0 only, above the progress bar.
     public final func print(_ items: Any..., separator: String = " ") {
         let text = items.map { "\($0)" }.joined(separator: separator)
         if let attachedTrainer { attachedTrainer.print(text) } else { Swift.print(text) }
-    }
-
-    /// The tensors of all ranks along a new first dimension, when their shapes agree.
-    ///
-    /// Every rank must call it. One rank alone gets the same kind of result: a first extent of 1.
-    /// - Returns: `[worldSize, …]`, without gradient.
-    /// - Throws: What the strategy throws; `CollectiveMismatch` on all ranks when they ask for different things.
-    public final func allGather(_ tensor: Tensor) throws -> Tensor {
-        let all = try allGatherUnequal(tensor)
-        for (rank, other) in all.enumerated() where other.shape != all[0].shape {
-            throw TrainingError(
-                "allGather: rank 0 gave shape \(all[0].shape) and rank \(rank) gave \(other.shape); use allGatherUnequal"
-            )
-        }
-        return Tensor.stack(all)
-    }
-
-    /// The tensors of all ranks, by rank; their shapes may differ.
-    ///
-    /// Every rank must call it.
-    public final func allGatherUnequal(_ tensor: Tensor) throws -> [Tensor] {
-        guard let attachedTrainer else { return [tensor.detached] }
-        return try attachedTrainer.strategy.gather(tensor, tag: "allGather")
     }
 }

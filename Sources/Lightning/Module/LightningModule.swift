@@ -60,6 +60,8 @@ open class LightningModule: Module {
     /// After the batches of an epoch and its validation.
     open func onTrainEpochEnd() throws {}
     /// Before a batch.
+    ///
+    /// - Throws: ``SkipRestOfEpoch`` to leave out this batch and those after it.
     open func onTrainBatchStart(_ batch: any DataBatch, batchIndex: Int) throws {}
     /// After a batch and its optimizer step; `loss` is what the step returned.
     open func onTrainBatchEnd(_ loss: Tensor?, batch: any DataBatch, batchIndex: Int) throws {}
@@ -83,7 +85,8 @@ open class LightningModule: Module {
     open func onBeforeBackward(_ loss: Tensor) throws {}
     /// The backward pass.
     open func backward(_ loss: Tensor) throws { loss.backward() }
-    /// After the backward pass; at the end of an accumulation window gradients are averages over all samples.
+    /// After the backward pass; at the end of an accumulation window gradients are averages over all samples, while in a
+    /// ``ManualTrainingModule`` they are still this rank's own.
     open func onAfterBackward() throws {}
     /// Before gradients are clipped and applied.
     open func onBeforeOptimizerStep(_ optimizer: Optimizer) throws {}
@@ -112,8 +115,10 @@ open class LightningModule: Module {
     open func onValidationEpochEnd() throws {}
     /// Before a validation batch.
     open func onValidationBatchStart(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) throws {}
-    /// After a validation batch.
-    open func onValidationBatchEnd(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) throws {}
+    /// After a validation batch; `output` is what the step returned.
+    open func onValidationBatchEnd(
+        _ output: Any, batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+    ) throws {}
 
     // MARK: - Test
 
@@ -131,8 +136,8 @@ open class LightningModule: Module {
     open func onTestEpochEnd() throws {}
     /// Before a test batch.
     open func onTestBatchStart(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) throws {}
-    /// After a test batch.
-    open func onTestBatchEnd(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) throws {}
+    /// After a test batch; `output` is what the step returned.
+    open func onTestBatchEnd(_ output: Any, batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) throws {}
 
     // MARK: - Prediction
 
@@ -150,8 +155,10 @@ open class LightningModule: Module {
     open func onPredictEpochEnd() throws {}
     /// Before a prediction batch.
     open func onPredictBatchStart(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) throws {}
-    /// After a prediction batch.
-    open func onPredictBatchEnd(_ batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int) throws {}
+    /// After a prediction batch; `output` is what the step returned, a tensor.
+    open func onPredictBatchEnd(
+        _ output: Any, batch: any DataBatch, batchIndex: Int, dataLoaderIndex: Int
+    ) throws {}
 
     // MARK: - Checkpoints
 

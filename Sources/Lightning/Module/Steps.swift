@@ -5,10 +5,18 @@ import Tensors
 // Each protocol has its own type of batch, found by the compiler from the signature of the step: a module may train on
 // labelled data and predict on data without labels.
 
-/// A module that can be trained.
-public protocol TrainingModule: LightningModule {
-    /// What the step receives.
+/// A module that can be trained, in one of two ways: as a ``TrainingModule`` or as a ``ManualTrainingModule``.
+public protocol TrainableModule<TrainingBatch>: LightningModule {
+    /// What the training step receives.
     associatedtype TrainingBatch: DataBatch
+}
+
+/// A module that can be trained: it says what the loss is, and the trainer does the rest.
+///
+/// There is one optimizer; with several, which one follows what must be said: ``ManualTrainingModule``.
+public protocol TrainingModule<TrainingBatch>: TrainableModule {
+    /// What the step receives.
+    associatedtype TrainingBatch  // again, so that it is inferred from the step
 
     /// The loss of a batch: a scalar, the mean over its samples.
     ///
@@ -23,18 +31,22 @@ public protocol TrainingModule: LightningModule {
 public protocol ValidationModule: LightningModule {
     /// What the step receives.
     associatedtype ValidationBatch: DataBatch
+    /// What the step returns for the hooks after the batch, if anything.
+    associatedtype ValidationOutput
 
     /// Evaluates a batch; what it logs is averaged over all samples of all ranks.
-    func validationStep(_ batch: ValidationBatch, batchIndex: Int) throws
+    func validationStep(_ batch: ValidationBatch, batchIndex: Int) throws -> ValidationOutput
 }
 
 /// A module that can be tested.
 public protocol TestModule: LightningModule {
     /// What the step receives.
     associatedtype TestBatch: DataBatch
+    /// What the step returns for the hooks after the batch, if anything.
+    associatedtype TestOutput
 
     /// Evaluates a batch; what it logs is averaged over all samples of all ranks.
-    func testStep(_ batch: TestBatch, batchIndex: Int) throws
+    func testStep(_ batch: TestBatch, batchIndex: Int) throws -> TestOutput
 }
 
 /// A module that can predict.
@@ -59,6 +71,16 @@ public protocol HyperparameterModule: LightningModule {
 /// Thrown by a training step to leave its batch out.
 public struct SkipBatch: Error {
     /// A request to go on with the next batch.
+    public init() {}
+}
+
+/// Thrown by `onTrainBatchStart` to leave out its batch and the rest of the epoch.
+///
+/// The epoch ends then, without a validation. On many ranks the present batches of the others still count; when
+/// gradients are accumulated, the window they are in does. All ranks end the epoch after the same batch. With a
+/// ``ManualTrainingModule`` all ranks must ask for it at the same batch.
+public struct SkipRestOfEpoch: Error {
+    /// A request to go on with the next epoch.
     public init() {}
 }
 
@@ -99,7 +121,7 @@ public struct ScheduleConfiguration {
     /// The two kinds of schedule.
     enum Kind {
         case function(any LearningRateSchedule)
-        case plateau(PlateauSchedule, monitor: String)
+        case plateau(PlateauSchedule, monitor: String, strict: Bool)
     }
 
     let kind: Kind
@@ -122,12 +144,20 @@ public struct ScheduleConfiguration {
     }
 
     /// A schedule that watches a logged metric, after each validation or epoch.
+    ///
+    /// - Parameters:
+    ///   - plateau: The schedule.
+    ///   - monitor: The metric.
+    ///   - interval: `.validation` or `.epoch`; values of single steps are not the same on all ranks.
+    ///   - frequency: How many of those make a look at the metric.
+    ///   - strict: Whether it is an error when nothing logs the metric; otherwise the schedule waits for it.
+    ///   - name: A name for logs.
     public init(
         plateau: PlateauSchedule, monitor: String, interval: Interval = .validation, frequency: Int = 1,
-        name: String? = nil
+        strict: Bool = true, name: String? = nil
     ) {
         precondition(frequency > 0 && interval != .step, "a plateau schedule counts validations or epochs")
-        kind = .plateau(plateau, monitor: monitor)
+        kind = .plateau(plateau, monitor: monitor, strict: strict)
         self.interval = interval
         self.frequency = frequency
         self.name = name

@@ -8,7 +8,10 @@ final class DataParallelStrategy: Strategy {
     let topology: Topology
     private let lane: CommunicationLane
     private var arenas: [ParameterArena] = []
+    private var shared: SharedGradients?
     private var reducer: GradientReducer?
+    /// One for each optimizer, when gradients are summed by hand.
+    private var manualReducers: [GradientReducer] = []
     private var control = StepControl()
 
     init(topology: Topology, lane: CommunicationLane) {
@@ -22,7 +25,8 @@ final class DataParallelStrategy: Strategy {
         try ParameterAgreement.check(named, on: lane)
         let parameters = named.map(\.parameter)
         let bytes = ParameterArena.gradientBytes(for: parameters)
-        let shared = worldSize > 1 && bytes > 0 ? try SharedGradients.allocate(bytes: bytes, on: lane) : nil
+        manualReducers = []
+        shared = worldSize > 1 && bytes > 0 ? try SharedGradients.allocate(bytes: bytes, on: lane) : nil
         arenas = ParameterArena.arenas(for: parameters, gradients: shared.map { ($0.buffer, $0) })
         try ParameterAgreement.broadcast(arenas, on: lane)
         try synchronizeBuffers(module)
@@ -36,11 +40,25 @@ final class DataParallelStrategy: Strategy {
         try synchronizeBuffers(module)
     }
 
+    func prepareManualSteps(_ optimizers: [[Parameter]]) {
+        reducer?.detach()
+        reducer = nil
+        manualReducers = optimizers.enumerated().map { index, parameters in
+            GradientReducer(
+                of: parameters, in: arenas, lane: lane, shared: shared, subject: "gradients of optimizer \(index)")
+        }
+    }
+
+    func sumGradients(ofOptimizer index: Int, _ control: StepControl) throws -> StepControl {
+        let reducer = manualReducers[index]
+        reducer.begin(payload: control.payload)
+        reductionCount += 1
+        return try StepControl(reducer.finish())
+    }
+
     func beginStep(_ control: StepControl, averages: Bool) {
         self.control = control
-        reducer?.begin(
-            payload: [Double(control.samples), control.stops ? 1 : 0, Double(control.signal), 0, 0, 0, 0, 0],
-            dividing: averages)
+        reducer?.begin(payload: control.payload, dividing: averages)
     }
 
     private(set) var reductionCount = 0
@@ -48,13 +66,7 @@ final class DataParallelStrategy: Strategy {
     func finishStep() throws -> StepControl {
         guard let reducer else { return control }
         reductionCount += 1
-        var all = StepControl()
-        for payload in try reducer.finish() {
-            all.samples += Int(payload[0])
-            all.stops = all.stops || payload[1] != 0
-            all.signal = max(all.signal, Int32(payload[2]))
-        }
-        return all
+        return try StepControl(reducer.finish())
     }
 
     var communication: CommunicationCounts { lane.counts }
@@ -100,5 +112,23 @@ final class DataParallelStrategy: Strategy {
 
     func barrier(_ tag: String) throws {
         try lane.performAgreed(CollectiveRequest(.barrier, tag)) { _, _ in }
+    }
+}
+
+extension StepControl {
+    /// The numbers that travel with the gradients.
+    fileprivate var payload: ControlPayload {
+        [Double(samples), stops ? 1 : 0, Double(signal), skipsEpoch ? 1 : 0, 0, 0, 0, 0]
+    }
+
+    /// What all ranks said together: samples added up, and what any of them wants.
+    fileprivate init(_ payloads: [ControlPayload]) {
+        self.init()
+        for payload in payloads {
+            samples += Int(payload[0])
+            stops = stops || payload[1] != 0
+            signal = max(signal, Int32(payload[2]))
+            skipsEpoch = skipsEpoch || payload[3] != 0
+        }
     }
 }

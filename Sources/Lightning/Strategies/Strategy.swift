@@ -11,12 +11,15 @@ public struct StepControl: Sendable, Equatable {
     public var stops = false
     /// The signal that asked for an end, or 0.
     public var signal: Int32 = 0
+    /// Whether the rest of the epoch should be left out.
+    public var skipsEpoch = false
 
     /// What a rank has to say.
-    public init(samples: Int = 0, stops: Bool = false, signal: Int32 = 0) {
+    public init(samples: Int = 0, stops: Bool = false, signal: Int32 = 0, skipsEpoch: Bool = false) {
         self.samples = samples
         self.stops = stops
         self.signal = signal
+        self.skipsEpoch = skipsEpoch
     }
 }
 
@@ -45,6 +48,16 @@ public protocol Strategy: AnyObject {
     ///
     /// - Returns: What all ranks said: samples added up, stops and signals of any rank.
     func finishStep() throws -> StepControl
+
+    /// Makes gradients be summed optimizer by optimizer, when asked, instead of in each backward pass.
+    ///
+    /// - Parameter optimizers: The parameters of each.
+    func prepareManualSteps(_ optimizers: [[Parameter]])
+
+    /// Sums the gradients of one of these optimizers over all ranks.
+    ///
+    /// - Returns: What all ranks said.
+    func sumGradients(ofOptimizer index: Int, _ control: StepControl) throws -> StepControl
 
     /// How often gradients were reduced: once for each optimizer step, however many batches it gathers.
     var reductionCount: Int { get }
@@ -94,6 +107,11 @@ final class SingleProcessStrategy: Strategy {
         if averages, control.samples > 0 {
             for arena in arenas { arena.scaleGradients(by: 1 / Double(control.samples)) }
         }
+        return control
+    }
+    func prepareManualSteps(_ optimizers: [[Parameter]]) {}
+    func sumGradients(ofOptimizer index: Int, _ control: StepControl) -> StepControl {
+        reductionCount += 1
         return control
     }
     var communication: CommunicationCounts { CommunicationCounts() }

@@ -20,8 +20,10 @@ struct RunState: Codable, Sendable {
     var globalBatchSize: Int
     /// The counters of the schedules, in order.
     var schedules: [ScheduleState.Saved]
-    /// Initial and present learning rate of each group.
+    /// Initial and present learning rate of each group, optimizer by optimizer.
     var learningRates: [[Double]]
+    /// The updates of each optimizer; nil in files of one optimizer made before there could be several.
+    var updateCounts: [Int]?
     /// Values of the training epoch so far, by rank.
     var metrics: [[MetricStore.Entry]]
     /// What the module's metrics have gathered, by rank and property; nil in files of before there were any.
@@ -84,14 +86,15 @@ extension Trainer {
             try checkpoint.set("hyperparameters", module.hyperparameters)
         }
         if !weightsOnly {
-            checkpoint.optimizers = optimizer.map { [$0.stateDictionary] } ?? []
-            let rates = optimizer?.groups.map { [$0.initialLearningRate, $0.learningRate] } ?? []
+            checkpoint.optimizers = optimizers.map(\.stateDictionary)
+            let rates = optimizers.flatMap(\.groups).map { [$0.initialLearningRate, $0.learningRate] }
             try checkpoint.set(
                 "run",
                 RunState(
                     progress: progress, seed: seed, worldSize: worldSize, globalBatchSize: globalBatchSize,
                     schedules: schedules.map(\.saved), learningRates: rates,
-                    metrics: metrics.map(\.entries), metricStates: metrics.map(\.states),
+                    updateCounts: lightningOptimizers.map(\.updateCount), metrics: metrics.map(\.entries),
+                    metricStates: metrics.map(\.states),
                     callbackMetrics: callbackMetrics))
             for (key, callback) in namedCallbacks() {
                 if let state = try callback.saveState() { checkpoint.values["callback \(key)"] = state }
@@ -198,7 +201,7 @@ extension Trainer {
     }
 
     /// Restores everything else: optimizer, schedules, progress, metrics, callbacks.
-    func restoreTraining(from checkpoint: Checkpoint, _ optimizer: Optimizer) throws {
+    func restoreTraining(from checkpoint: Checkpoint) throws {
         guard let run: RunState = try checkpoint.get("run") else {
             throw CheckpointError(
                 "the checkpoint holds weights only and training cannot go on from it; load it with load(fromCheckpoint:) and start a new fit"
@@ -224,13 +227,21 @@ extension Trainer {
                 "note: the checkpoint was made in \(precision), this run has \(configuration.precision): it is converted"
             )
         }
-        if let state = checkpoint.optimizers.first { try optimizer.load(state) }
-        guard run.learningRates.count == optimizer.groups.count else {
+        guard checkpoint.optimizers.count == optimizers.count else {
             throw CheckpointError(
-                "the checkpoint's optimizer has \(run.learningRates.count) parameter groups, this one has \(optimizer.groups.count)"
+                "the checkpoint has \(checkpoint.optimizers.count) optimizers, this run has \(optimizers.count)")
+        }
+        for (optimizer, state) in zip(optimizers, checkpoint.optimizers) { try optimizer.load(state) }
+        let groups = optimizers.flatMap(\.groups)
+        guard run.learningRates.count == groups.count else {
+            throw CheckpointError(
+                "the checkpoint's optimizer has \(run.learningRates.count) parameter groups, this one has \(groups.count)"
             )
         }
-        for (group, rates) in zip(optimizer.groups, run.learningRates) {
+        for (optimizer, count) in zip(lightningOptimizers, run.updateCounts ?? [run.progress.step]) {
+            optimizer.updateCount = count
+        }
+        for (group, rates) in zip(groups, run.learningRates) {
             if group.initialLearningRate != rates[0] {
                 print(
                     "note: the checkpoint's learning rate \(rates[0]) goes on, not the configured \(group.initialLearningRate)"

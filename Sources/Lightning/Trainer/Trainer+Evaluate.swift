@@ -15,7 +15,7 @@ extension Trainer {
     public func validate<M: ValidationModule>(
         _ module: M, _ loader: DataLoader<M.ValidationBatch>, checkpoint: String? = nil
     ) throws -> [String: Double] {
-        try evaluate(.validation, module, nil, { loader }, module.validationStep, checkpoint)
+        try evaluate(.validation, .validate, module, nil, { loader }, module.validationStep, checkpoint)
     }
 
     /// Validates a module on the data of a data module.
@@ -23,7 +23,7 @@ extension Trainer {
     public func validate<M: ValidationModule, D: ValidationData>(
         _ module: M, data: D, checkpoint: String? = nil
     ) throws -> [String: Double] where D.ValidationBatch == M.ValidationBatch {
-        try evaluate(.validation, module, data, data.validationDataLoader, module.validationStep, checkpoint)
+        try evaluate(.validation, .validate, module, data, data.validationDataLoader, module.validationStep, checkpoint)
     }
 
     /// Tests a module: every sample exactly once, on any number of ranks.
@@ -31,7 +31,7 @@ extension Trainer {
     public func test<M: TestModule>(
         _ module: M, _ loader: DataLoader<M.TestBatch>, checkpoint: String? = nil
     ) throws -> [String: Double] {
-        try evaluate(.test, module, nil, { loader }, module.testStep, checkpoint)
+        try evaluate(.test, .test, module, nil, { loader }, module.testStep, checkpoint)
     }
 
     /// Tests a module on the data of a data module.
@@ -39,7 +39,7 @@ extension Trainer {
     public func test<M: TestModule, D: TestData>(
         _ module: M, data: D, checkpoint: String? = nil
     ) throws -> [String: Double] where D.TestBatch == M.TestBatch {
-        try evaluate(.test, module, data, data.testDataLoader, module.testStep, checkpoint)
+        try evaluate(.test, .test, module, data, data.testDataLoader, module.testStep, checkpoint)
     }
 
     /// Predicts for every sample.
@@ -83,17 +83,17 @@ extension Trainer {
     }
 
     private func evaluate<Batch: DataBatch>(
-        _ kind: EvaluationKind, _ module: LightningModule, _ data: LightningDataModule?,
-        _ loader: @escaping () throws -> DataLoader<Batch>, _ step: @escaping (Batch, Int) throws -> Void,
+        _ stage: EvaluationStage, _ kind: RunStage, _ module: LightningModule, _ data: LightningDataModule?,
+        _ loader: @escaping () throws -> DataLoader<Batch>, _ step: @escaping EvaluationLoop<Batch>.Step,
         _ checkpoint: String?
     ) throws -> [String: Double] {
-        try run(kind == .test ? .test : .validate, module, data: data) {
+        try run(kind, module, data: data) {
             if let checkpoint { try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true)) }
             try strategy.prepareForInference(module)
-            let loop = EvaluationLoop(kind, self, module, loader, step)
+            let loop = EvaluationLoop(stage, self, module, loader, step)
             let results = try loop.run(
                 limit: kind == .test ? configuration.limitTestBatches : configuration.limitValidationBatches)
-            if configuration.enableProgressBar { print(ResultsTable.text(title: kind.rawValue, results)) }
+            if configuration.enableProgressBar { print(ResultsTable.text(title: stage.name, results)) }
             return results
         }
     }

@@ -13,14 +13,14 @@ extension Trainer {
     ///   - checkpoint: A checkpoint to go on from: a path, `best` or `last`.
     /// - Throws: ``Interrupted`` after a signal; whatever hooks, data or files throw. On many ranks any other error
     ///   ends the job instead of being thrown.
-    public func fit<M: TrainingModule>(
+    public func fit<M: TrainableModule>(
         _ module: M, train: DataLoader<M.TrainingBatch>, checkpoint: String? = nil
     ) throws {
         try fit(module, data: nil, train: { train }, validation: nil, checkpoint: checkpoint)
     }
 
     /// Trains a module and validates it on the way.
-    public func fit<M: TrainingModule & ValidationModule>(
+    public func fit<M: TrainableModule & ValidationModule>(
         _ module: M, train: DataLoader<M.TrainingBatch>, validation: DataLoader<M.ValidationBatch>,
         checkpoint: String? = nil
     ) throws {
@@ -29,21 +29,21 @@ extension Trainer {
     }
 
     /// Trains a module on the data of a data module.
-    public func fit<M: TrainingModule, D: TrainingData>(
+    public func fit<M: TrainableModule, D: TrainingData>(
         _ module: M, data: D, checkpoint: String? = nil
     ) throws where D.TrainingBatch == M.TrainingBatch {
         try fit(module, data: data, train: data.trainDataLoader, validation: nil, checkpoint: checkpoint)
     }
 
     /// Trains a module on the data of a data module and validates it on the way.
-    public func fit<M: TrainingModule & ValidationModule, D: TrainingData & ValidationData>(
+    public func fit<M: TrainableModule & ValidationModule, D: TrainingData & ValidationData>(
         _ module: M, data: D, checkpoint: String? = nil
     ) throws where D.TrainingBatch == M.TrainingBatch, D.ValidationBatch == M.ValidationBatch {
         let loop = EvaluationLoop(.validation, self, module, data.validationDataLoader, module.validationStep)
         try fit(module, data: data, train: data.trainDataLoader, validation: loop, checkpoint: checkpoint)
     }
 
-    private func fit<M: TrainingModule>(
+    private func fit<M: TrainableModule>(
         _ module: M, data: LightningDataModule?, train: () throws -> DataLoader<M.TrainingBatch>,
         validation: (any Evaluation)?, checkpoint: String?
     ) throws {
@@ -53,19 +53,16 @@ extension Trainer {
             isResuming = saved != nil
             if let saved { try restoreModel(module, from: saved) }
             try strategy.prepare(module)
-            let configured = try module.configureOptimizers()
-            try check(configured.optimizer, against: module)
-            optimizer = configured.optimizer
             accumulateGradientBatches = configuration.accumulateGradientBatches
             (suspendsSchedules, isUpdating) = (false, false)
-            schedules = configured.schedules.map(ScheduleState.init)
+            let optimization = try configureOptimization(of: module)
             logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
             globalBatchSize = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard)
                 .globalBatchSize
-            if let saved { try restoreTraining(from: saved, configured.optimizer) } else { progress = .init() }
+            if let saved { try restoreTraining(from: saved) } else { progress = .init() }
             applySchedules()
             let loop = TrainingLoop(
-                trainer: self, module: module, optimizer: configured.optimizer, loader: loader, validation: validation,
+                trainer: self, module: module, optimization: optimization, loader: loader, validation: validation,
                 batchCount: try trainBatches(of: loader))
             hasValidated = !loop.validatesInFit
             try validation?.check(limit: configuration.limitValidationBatches)
@@ -95,17 +92,14 @@ extension Trainer {
                 "there is nothing to train on: \(loader.sampleCount) samples make no batch of \(sampler.globalBatchSize)"
             )
         }
+        let least = count > 0 ? sampler.globalCount(ofBatch: count - 1) : 0
+        guard manualState == nil || count == 0 || least >= worldSize else {
+            throw TrainingError(
+                "the last batch has \(least) samples for \(worldSize) ranks, and a module that applies gradients itself needs one on each; give the training loader dropsLast: true, or batches of another size"
+            )
+        }
         trainBatchCount = count
         return count
-    }
-
-    /// A parameter that only the optimizer knows would be updated by each rank's own gradient.
-    private func check(_ optimizer: Optimizer, against module: LightningModule) throws {
-        let known = Set(module.parameters.map { ObjectIdentifier($0) })
-        guard let stray = optimizer.parameters.first(where: { !known.contains(ObjectIdentifier($0)) }) else { return }
-        throw TrainingError(
-            "the optimizer has a parameter of shape \(stray.shape) that is not the module's; keep it, or the layer it belongs to, in a stored property of \(type(of: module))"
-        )
     }
 
     private var needsRunDirectory: Bool { !configuration.barebones && configuration.fastDevRun == 0 }

@@ -39,8 +39,8 @@ public final class Trainer {
     public internal(set) var isSanityChecking = false
     /// How far training has come.
     public internal(set) var progress = TrainingProgress()
-    /// The optimizer of the present fit.
-    public internal(set) var optimizer: Optimizer?
+    /// The optimizers of the last fit, in the order of `configureOptimizers`, with their counters.
+    public internal(set) var lightningOptimizers: [LightningOptimizer] = []
     /// Batches of a training epoch on each rank; 0 before they are known.
     public internal(set) var trainBatchCount = 0
     /// Batches of the validation, test or prediction going on.
@@ -67,6 +67,14 @@ public final class Trainer {
     /// Whether the present fit has validated; true too when it never will.
     var hasValidated = true
     var schedules: [ScheduleState] = []
+    /// What optimizers share when the module applies gradients itself; nil when the trainer does.
+    var manualState: ManualState?
+    /// The optimizer steps of the newest batch: how many were taken before it, and after it.
+    var stepsOfBatch = 0..<0
+    /// Whether the present batch has gathered tensors of all ranks in such a way that its backward pass does too.
+    var gathersInBackward = false
+    /// What went wrong in a collective of the present backward pass.
+    var backwardError: (any Error)?
     /// Whether the present fit goes on from a checkpoint.
     var isResuming = false
     /// Samples of a full batch over all ranks.
@@ -165,9 +173,13 @@ public final class Trainer {
     public var worldSize: Int { strategy.worldSize }
     /// Whether this is rank 0.
     public var isGlobalZero: Bool { strategy.isGlobalZero }
+    /// The optimizers of the last fit themselves.
+    public var optimizers: [Optimizer] { lightningOptimizers.map(\.optimizer) }
+    /// The first of them.
+    public var optimizer: Optimizer? { lightningOptimizers.first?.optimizer }
     /// Epochs completed.
     public var currentEpoch: Int { progress.epoch }
-    /// Optimizer steps taken.
+    /// Optimizer steps taken, those of all optimizers together.
     public var globalStep: Int { progress.step }
     /// Seconds since the trainer was made.
     public var seconds: Double { (ContinuousClock.now - start).inSeconds }

@@ -5,8 +5,8 @@ extension Tensor {
     /// return one gradient per input, nil where none is wanted; a gradient may have the broadcast shape, the engine
     /// sums it to the input's.
     @inline(__always)
-    func recorded(
-        _ operation: StaticString, _ input: Tensor, pullback: @escaping GradientNode.Pullback
+    package func recorded(
+        _ operation: StaticString, _ input: Tensor, pullback: @escaping (Tensor) -> [Tensor?]
     ) -> Tensor {
         guard input.node != nil, GradientMode.isEnabled else { return self }
         return attached(operation, [input.edge], pullback)

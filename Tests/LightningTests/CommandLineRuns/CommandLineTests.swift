@@ -124,7 +124,8 @@ import Testing
         try expectError(fit(["trainer.maxEpoch=3"]), "unknown key 'maxEpoch'; did you mean 'maxEpochs'?")
         try expectError(fit(["trainer.maxEpochs=ten"]), "trainer.maxEpochs: expected an integer, found 'ten'")
         try expectError(
-            fit(["experiment=cats"]), "there is no experiment 'cats'; there are: digits, fashion-mnist, gpt")
+            fit(["experiment=cats"]), "there is no experiment 'cats'; there are: digits, digits-gan, fashion-mnist, gpt"
+        )
         try expectError(
             lightning(["fit", "--config", scratch.file("none.yaml")]), "none.yaml:1: no such file")
         try expectError(

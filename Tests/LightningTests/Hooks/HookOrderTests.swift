@@ -36,7 +36,7 @@ struct HookOrderTests {
         ["onValidationModelEvaluate"] + both("onValidationStart") + both("onValidationEpochStart")
             + (0..<batches).flatMap { index in
                 both("onValidationBatchStart \(index)") + transfer + ["validationStep \(index)"]
-                    + both("onValidationBatchEnd \(index)")
+                    + both("onValidationBatchEnd \(index) \([2 * index, 2 * index + 1])")
             } + both("onValidationEpochEnd") + both("onValidationEnd") + ["onValidationModelTrain"]
     }
 
@@ -75,6 +75,22 @@ struct HookOrderTests {
         expectSame(hooks.calls, wanted)
     }
 
+    /// Validation comes after the hooks at the end of its batch; in the middle of an epoch callbacks look at its metrics.
+    @Test func fitThatValidatesAfterEachBatch() throws {
+        let trainer = try trainer {
+            ($0.maxEpochs, $0.accumulateGradientBatches, $0.validateEveryBatches) = (1, 1, 1)
+            $0.sanityValidationBatches = 0
+        }
+        try trainer.fit(RecordingModule(hooks), train: loader(6), validation: loader(4))
+        let batches = (0..<3).flatMap { index in
+            trainingBatch(index, epoch: 0, clears: true, steps: true) + validation(batches: 2)
+                + (index < 2 ? ["callback onMetricsReady validation"] : [])
+        }
+        var wanted = beginning(.fit) + ["configureOptimizers"] + both("onFitStart") + both("onTrainStart")
+        wanted += both("onTrainEpochStart 0") + batches + both("onTrainEpochEnd 0") + ["callback onMetricsReady epoch"]
+        expectSame(hooks.calls, wanted + both("onTrainEnd") + both("onFitEnd") + both("teardown fit"))
+    }
+
     @Test func fitWithoutValidation() throws {
         try trainer { $0.maxEpochs = 1 }.fit(RecordingModule(hooks), train: loader(6))
         let batches = epoch(0).filter { !$0.contains("alidation") }
@@ -87,6 +103,38 @@ struct HookOrderTests {
     private func removingTransfers(_ calls: [String], after mark: String, count: Int) -> [String] {
         guard let last = calls.lastIndex(of: mark) else { return calls }
         return Array(calls[...last]) + calls[(last + 1)...].filter { !transfer.contains($0) }
+    }
+
+    /// The second batch and what follows it are left out, with the validation; what the first one gave is applied.
+    @Test func aHookSkipsTheRestOfAnEpoch() throws {
+        let module = RecordingModule(hooks)
+        module.skippedBatch = 1
+        let trainer = try trainer()
+        try trainer.fit(module, train: loader(6), validation: loader(4))
+        let epochs = (0..<2).flatMap { epoch in
+            var calls = both("onTrainEpochStart \(epoch)") + trainingBatch(0, epoch: epoch, clears: true, steps: false)
+            calls += both("onTrainBatchStart 1") + both("onAfterBackward") + both("onBeforeOptimizerStep")
+            calls += ["configureGradientClipping norm(0.5)", "optimizerStep \(epoch) 1"]
+            calls += ["callback onMetricsReady optimizerStep"] + both("onTrainEpochEnd \(epoch)")
+            return calls + ["callback onMetricsReady epoch"]
+        }
+        let start = try #require(hooks.calls.firstIndex(of: "onTrainStart"))
+        expectSame(
+            Array(hooks.calls[(start + 1)...]), epochs + both("onTrainEnd") + both("onFitEnd") + both("teardown fit"))
+        #expect(trainer.currentEpoch == 2 && trainer.globalStep == 2 && trainer.progress.samples == 4)
+    }
+
+    /// Without accumulation there is nothing to apply: not even gradients are cleared by a hook.
+    @Test func aHookSkipsAWholeEpoch() throws {
+        let module = RecordingModule(hooks)
+        module.skippedBatch = 0
+        let trainer = try trainer { ($0.accumulateGradientBatches, $0.maxEpochs) = (1, 1) }
+        try trainer.fit(module, train: loader(6), validation: loader(4))
+        let start = try #require(hooks.calls.firstIndex(of: "onTrainStart"))
+        var wanted = both("onTrainEpochStart 0") + both("onTrainBatchStart 0") + both("onTrainEpochEnd 0")
+        wanted += ["callback onMetricsReady epoch"] + both("onTrainEnd") + both("onFitEnd") + both("teardown fit")
+        expectSame(Array(hooks.calls[(start + 1)...]), wanted)
+        #expect(trainer.currentEpoch == 1 && trainer.globalStep == 0)
     }
 
     @Test func resumedFitBeginsWhereItStopped() throws {
@@ -124,7 +172,7 @@ struct HookOrderTests {
         _ = try trainer().predict(RecordingModule(hooks), loader(4))
         let batches = (0..<2).flatMap { index in
             both("onPredictBatchStart \(index)") + transfer + ["predictStep \(index)"]
-                + both("onPredictBatchEnd \(index)")
+                + both("onPredictBatchEnd \(index) \(Shape([2, 3]))")
         }
         let loop =
             ["onPredictModelEvaluate"] + both("onPredictStart") + both("onPredictEpochStart") + batches

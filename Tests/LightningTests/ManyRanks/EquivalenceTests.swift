@@ -98,19 +98,4 @@ import Testing
             #expect(test["bytes"] == Array(repeating: "0", count: ranks).joined(separator: " "))
         }
     }
-
-    @Test func gatheringGivesTheSameKindOfResultOnAnyNumberOfRanks() throws {
-        for ranks in 0...3 {
-            let test = try SelfTest.success("gather", ["perRank=2"], in: try ScratchDirectory(), ranks: ranks)
-            let all = Array(0..<max(ranks, 1))
-            let rows: [Double] = all.flatMap { [Double($0), 10] }
-            #expect(test["equal"] == "\(Shape([all.count, 2])) \(rows)")
-            let parts = all.map { rank in "int64 \(Shape([rank + 1])) \((0...rank).map(Double.init))" }
-            #expect(test["unequal"] == parts.joined(separator: ", "))
-        }
-        let wrong = try SelfTest("gather", ["kind=unequal", "perRank=2"], in: try ScratchDirectory(), ranks: 2)
-        #expect(wrong.run.status == 1)
-        let message = "allGather: rank 0 gave shape \(Shape([1])) and rank 1 gave \(Shape([2])); use allGatherUnequal"
-        #expect(wrong.run.output.contains(message), "\(wrong.run.output)")
-    }
 }

@@ -137,6 +137,14 @@ import Testing
         #expect(try Checkpoint.read(from: scratch.file("checkpoints/last.h5")).values["run"] != nil)
     }
 
+    /// The batches that the others have begun count; all end the epoch with them.
+    @Test func oneRankSkipsTheRestOfTheEpochForAll() throws {
+        let test = try SelfTest.success(
+            "control", ["kind=skip epoch on one rank", "global=6", "epochs=2"], in: try ScratchDirectory(), ranks: 3)
+        #expect(test["steps by rank"] == "4 4 4")
+        #expect(test["train samples"] == "20")
+    }
+
     @Test func aSkippedBatchOfOneRankLeavesTheOthersTheirs() throws {
         let scratch = try ScratchDirectory()
         // Two ranks with 3 samples each: rank 1 skips its second batch, so 24 − 3 samples an epoch and all 4 steps.

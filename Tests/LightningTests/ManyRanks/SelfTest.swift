@@ -48,7 +48,9 @@ func tensors(_ path: String) throws -> [String: [Double]] {
     let checkpoint = try Checkpoint.read(from: path)
     var all: [String: [Double]] = [:]
     for (key, tensor) in checkpoint.model { all[key] = tensor.doubles }
-    for (key, tensor) in checkpoint.optimizers.first ?? StateDictionary() { all["optimizer " + key] = tensor.doubles }
+    for (index, state) in checkpoint.optimizers.enumerated() {
+        for (key, tensor) in state { all["optimizer \(index) \(key)"] = tensor.doubles }
+    }
     return all
 }
 

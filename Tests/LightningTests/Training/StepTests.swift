@@ -80,6 +80,21 @@ struct StepTests {
         #expect(free.weight.value.item == -7)
     }
 
+    /// A metric that nothing logs is an error, or is waited for.
+    @Test func aPlateauScheduleMayWaitForItsMetric() throws {
+        for strict in [true, false] {
+            let schedule = ScheduleConfiguration(
+                plateau: PlateauSchedule(decay: 0.5, patience: 0), monitor: "nothing", interval: .epoch, strict: strict)
+            let module = OneWeight(schedule: schedule)
+            switch Result(catching: { try fit(module, [0, 0]) { _ in } }) {
+            case .success: #expect(!strict && module.rates == [1, 1])
+            case .failure(let error):
+                #expect(strict)
+                #expect("\(error)".contains("a plateau schedule monitors 'nothing', which was not logged"))
+            }
+        }
+    }
+
     @Test func schedulesStepByStepsOrEpochs() throws {
         func rates(_ schedule: ScheduleConfiguration, _ change: (inout Trainer.Configuration) -> Void) throws
             -> [Double]
@@ -166,6 +181,6 @@ struct StepTests {
             try Trainer(configuration: run.trainer, loggers: []).fit(
                 Wrong(), train: DataLoader(Numbers(values: [1, 2]), batchSize: 2))
         }
-        #expect(error?.description == "trainingStep returned a loss of shape \(Shape([2, 1])); a loss is one number")
+        #expect(error?.description == "the loss has shape \(Shape([2, 1])); a loss is one number")
     }
 }
