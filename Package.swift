@@ -98,7 +98,7 @@ let package = Package(
             name: "DataParallelTests", dependencies: ["DataParallel", "MPI", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "LightningTests",
-            dependencies: ["Lightning", "Checkpoints", "ExampleModules", "TestSupport", "TrainerFixtures"],
+            dependencies: ["Lightning", "Checkpoints", "HDF5", "ExampleModules", "TestSupport", "TrainerFixtures"],
             resources: [.copy("Golden")], swiftSettings: strict),
     ]
 )

@@ -10,28 +10,34 @@ import HDF5
 // operating system's cache: it finds what went wrong in writing, not what a failing disk does later, which is found
 // by the same checksums when the checkpoint is loaded.
 
-/// Writes HDF5 files that are whole or absent.
-public enum AtomicHDF5Writer {
-    /// Writes one file under its final name, replacing what was there, or fails and leaves what was there.
+/// An HDF5 file that is being written and has no name yet; it appears whole, or not at all.
+public final class AtomicHDF5File {
+    /// The final name.
+    public let path: String
+    /// The file to fill.
+    public let file: HDF5File
+    private let temporary: String
+    private var isOpen = true
+
+    /// Begins a file under a temporary name beside its final one, whose directory must exist.
+    public init(at path: String) throws(AtomicWriteError) {
+        self.path = path
+        temporary = TemporaryName.next().path(beside: path)
+        do { file = try HDF5File.create(at: temporary) } catch {
+            unlink(temporary)
+            throw AtomicWriteError(path: path, step: .creating, cause: error)
+        }
+    }
+
+    deinit { discard() }
+
+    /// Gives the file its final name, replacing what was there, or fails and leaves what was there.
     ///
-    /// - Parameters:
-    ///   - path: The final name; its directory must exist.
-    ///   - body: Fills the file. It need not close it; what it keeps of it is closed afterwards.
     /// - Throws: `AtomicWriteError`, which says in which step it failed and why. The temporary file is removed.
-    public static func write(to path: String, _ body: (HDF5File) throws -> Void) throws(AtomicWriteError) {
-        let temporary = TemporaryName.next().path(beside: path)
-        var step = AtomicWriteError.Step.creating
+    public func commit() throws(AtomicWriteError) {
+        isOpen = false
+        var step = AtomicWriteError.Step.closing
         do {
-            let file = try HDF5File.create(at: temporary)
-            step = .filling
-            do {
-                try body(file)
-            } catch {
-                // The first failure is the one to report: closing an unfinished file may well fail too.
-                try? file.close()
-                throw error
-            }
-            step = .closing
             try file.close()
             step = .sealing
             try HDF5File.seal(temporary)
@@ -50,6 +56,35 @@ public enum AtomicHDF5Writer {
             unlink(temporary)
             throw AtomicWriteError(path: path, step: step, cause: error)
         }
+    }
+
+    /// Removes the file instead; what was there under its final name stays.
+    public func discard() {
+        guard isOpen else { return }
+        isOpen = false
+        try? file.close()
+        unlink(temporary)
+    }
+}
+
+/// Writes HDF5 files that are whole or absent.
+public enum AtomicHDF5Writer {
+    /// Writes one file under its final name, replacing what was there, or fails and leaves what was there.
+    ///
+    /// - Parameters:
+    ///   - path: The final name; its directory must exist.
+    ///   - body: Fills the file. It need not close it; what it keeps of it is closed afterwards.
+    /// - Throws: `AtomicWriteError`, which says in which step it failed and why. The temporary file is removed.
+    public static func write(to path: String, _ body: (HDF5File) throws -> Void) throws(AtomicWriteError) {
+        let pending = try AtomicHDF5File(at: path)
+        do {
+            try body(pending.file)
+        } catch {
+            // The first failure is the one to report: closing an unfinished file may well fail too.
+            pending.discard()
+            throw AtomicWriteError(path: path, step: .filling, cause: error)
+        }
+        try pending.commit()
     }
 
     /// Removes the temporary files that processes of this host left behind in a directory when they were killed.

@@ -6,12 +6,14 @@ import Tensors
 /// Nothing in it depends on the number of ranks that wrote it.
 public struct Checkpoint: Sendable {
     /// The layout this program writes; files with a later one are refused.
-    public static let formatVersion = 1
+    public static let formatVersion = 2
 
     /// Parameters and buffers of the model by key.
     public var model = StateDictionary()
     /// One state per optimizer: `<parameter>/<slot>`.
     public var optimizers: [StateDictionary] = []
+    /// Tensors of callbacks by the callback's name, such as weights beside those of the model.
+    public var callbacks: [String: StateDictionary] = [:]
     /// JSON texts by name: progress, hyperparameters, callbacks, and what users add.
     public var values: [String: String] = [:]
 

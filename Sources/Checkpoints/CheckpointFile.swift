@@ -6,9 +6,11 @@ import Tensors
 //   /                      attributes: format "swift-lightning checkpoint", formatVersion
 //   /model/<key>           one dataset per parameter and buffer, Fletcher-32 checksums
 //   /optimizers/<n>/…      one group per optimizer: <parameter>/<slot>
+//   /callbacks/<name>/<key> tensors of callbacks; a file that has them has format version 2
 //   /values/<name>         JSON texts
 //   /keys/model            the keys of the model as a JSON list, since HDF5 sorts names
 //   /keys/optimizers/<n>   the same for an optimizer
+//   /keys/callbacks        the same for all callbacks: a JSON object of lists by name
 // The lists lie apart from the tensors, so that a parameter may be called `keys`. Slashes in keys and names make
 // groups, which HDF5 knows by path.
 
@@ -24,7 +26,8 @@ extension Checkpoint {
             atPath: directory(of: path), withIntermediateDirectories: true)
         try AtomicHDF5Writer.write(to: path) { file in
             try file.setAttribute("format", Checkpoint.format)
-            try file.setAttribute("formatVersion", Checkpoint.formatVersion)
+            // What has nothing new in it can be read by programs that know nothing new.
+            try file.setAttribute("formatVersion", callbacks.isEmpty ? 1 : Checkpoint.formatVersion)
             let lists = try file.createGroup("keys")
             try write(model, to: file.createGroup("model"))
             try lists.writeText("model", Checkpoint.list(model.keys))
@@ -32,6 +35,15 @@ extension Checkpoint {
             for (index, state) in optimizers.enumerated() {
                 try write(state, to: group.createGroup(String(index)))
                 try lists.writeText("optimizers/\(index)", Checkpoint.list(state.keys))
+            }
+            if !callbacks.isEmpty {
+                let names = try JSONEncoder().encode(callbacks.mapValues(\.keys))
+                try lists.writeText("callbacks", String(decoding: names, as: UTF8.self))
+                let group = try file.createGroup("callbacks")
+                for name in callbacks.keys.sorted() {
+                    try Checkpoint.checkName(name)
+                    try write(callbacks[name] ?? StateDictionary(), to: group.createGroup(name))
+                }
             }
             let texts = try file.createGroup("values")
             for name in values.keys.sorted() {
@@ -107,6 +119,14 @@ extension Checkpoint {
                 let keys = try lists.readText("optimizers/\(index)")
                 checkpoint.optimizers.append(try readState(group.group(String(index)), keys: keys))
             }
+            if try lists.contains("callbacks") {
+                let names = try JSONDecoder().decode(
+                    [String: [String]].self, from: Data(lists.readText("callbacks").utf8))
+                let group = try file.group("callbacks")
+                for (name, keys) in names {
+                    checkpoint.callbacks[name] = try readState(group.group(name), keys: keys)
+                }
+            }
         }
         let texts = try file.group("values")
         for name in try texts.allDatasetNames { checkpoint.values[name] = try texts.readText(name) }
@@ -114,8 +134,12 @@ extension Checkpoint {
     }
 
     private static func readState(_ group: HDF5Group, keys list: String) throws -> StateDictionary {
+        try readState(group, keys: JSONDecoder().decode([String].self, from: Data(list.utf8)))
+    }
+
+    private static func readState(_ group: HDF5Group, keys: [String]) throws -> StateDictionary {
         var state = StateDictionary()
-        for key in try JSONDecoder().decode([String].self, from: Data(list.utf8)) {
+        for key in keys {
             let dataset = try group.dataset(key)
             guard let type = dataset.elementType, let dtype = DType(rawValue: type.rawValue) else {
                 throw CheckpointError("'\(key)' is not of a type that tensors can have")
@@ -130,7 +154,7 @@ extension Checkpoint {
 
 extension DType {
     /// The type of such elements in a file.
-    var fileType: HDF5ElementType {
+    package var fileType: HDF5ElementType {
         switch self {
         case .float32: .float32
         case .float64: .float64

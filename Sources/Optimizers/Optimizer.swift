@@ -32,6 +32,17 @@ open class Optimizer {
         self.groups = groups
     }
 
+    /// Adds a group of parameters that are to be updated too, such as a part of a model that was frozen until now.
+    ///
+    /// - Precondition: none of them is in a group already.
+    public final func addGroup(_ group: ParameterGroup) {
+        let known = Set((parameters + group.parameters).map { ObjectIdentifier($0) })
+        require(
+            known.count == parameters.count + group.parameters.count, "Optimizer.addGroup",
+            "\(Self.self): a parameter is given twice")
+        groups.append(group)
+    }
+
     /// All parameters, group by group.
     public final var parameters: [Parameter] { groups.flatMap(\.parameters) }
 

@@ -52,6 +52,7 @@ struct Options {
             case "monitor": (checkpoint.monitor, saves) = (value, true)
             case "saveEvery": (checkpoint.everySteps, saves) = (try number(), true)
             case "patience": run.callbacks.append(EarlyStopping(monitor: "val_loss", patience: try number()))
+            case "with": run.callbacks.append(try makeCallback(value, directory: directory))
             case "resume": run.resuming = value
             case "final": final = value
             case "killAt": end = (try number(), SIGKILL)
@@ -66,7 +67,8 @@ struct Options {
         }
         if saves {
             run.checkpoint = ModelCheckpoint(
-                monitor: checkpoint.monitor, saveTop: 2, everySteps: checkpoint.everySteps,
+                monitor: checkpoint.monitor, saveTop: checkpoint.monitor == nil ? -1 : 2,
+                everySteps: checkpoint.everySteps,
                 directory: directory + "/checkpoints")
         }
     }

@@ -17,6 +17,7 @@ func runScenario(_ arguments: [String]) throws {
     case "control": try control(options)
     case "gather": try gather(options)
     case "inference": try prepareForInference(options)
+    case "rate": try findRate(options)
     case "steady": try countAllocations(options)
     case "handlers": try keepHandlers(options)
     case "metrics": try trainWithMetrics(options)

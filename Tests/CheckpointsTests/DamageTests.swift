@@ -53,7 +53,7 @@ struct DamageTests {
                 }
                 #expect(
                     try message(path)
-                        == "\(path) has checkpoint format \(version), and this program reads up to 1: use a newer program"
+                        == "\(path) has checkpoint format \(version), and this program reads up to \(Checkpoint.formatVersion): use a newer program"
                 )
             }
         }

@@ -7,8 +7,13 @@ import Tensors
 
 /// Saves checkpoints: the best by a metric, and the newest to go on from.
 ///
-/// Decisions are made from metrics that are the same on all ranks; rank 0 alone touches files. Order of scores: the
-/// better first, of equal ones the newer. A file is removed only after its successor is whole.
+/// Rank 0 decides, or all ranks do from metrics that are the same on all of them; rank 0 alone touches files. Order of
+/// scores: the better first, of equal ones the older. A file is removed only after its successor is whole, and no file
+/// of another run is ever overwritten or removed.
+///
+/// When it saves is one of three: after every so many epochs (which is the default, and after each validation inside an
+/// epoch too), optimizer steps or seconds. A step or second at which the monitored metric has no value, because only
+/// validations log it, saves `last.h5`, and the next value is scored.
 public final class ModelCheckpoint: Callback {
     /// Which scores are better.
     public enum Mode: String, Sendable, Codable, CaseIterable {
@@ -23,32 +28,48 @@ public final class ModelCheckpoint: Callback {
     private let topCount: Int
     private let savesLast: Bool
     private let everySteps: Int?
-    private let everyEpochs: Int
+    private let everySeconds: Double?
+    private let everyEpochs: Int?
+    private let onlyAfterEpochs: Bool
+    private let weightsOnly: Bool
+    private let fileName: CheckpointFileName
     private let givenDirectory: String?
     private var index = CheckpointIndex()
     private var directory: String?
     private var lastStepSaved = -1
+    /// Whether a step or second was due when the metric had no value.
+    private var isDeferred = false
+    private var timeSaved = 0.0
 
     /// Keeps the best `saveTop` checkpoints by a metric, and the last.
     ///
     /// - Parameters:
-    ///   - monitor: The metric that scores a checkpoint; nil: newer is better.
+    ///   - monitor: The metric that scores a checkpoint; nil: newer is better. At a step it is rank 0's own value.
     ///   - mode: Whether smaller or larger scores are better.
-    ///   - saveTop: How many to keep; −1 for all.
+    ///   - saveTop: How many to keep; −1 for all, 0 for none. More than one needs a metric.
     ///   - saveLast: Whether `last.h5` is kept up to date.
-    ///   - everySteps: Saves after every so many optimizer steps too (as `last.h5`), in the middle of epochs.
-    ///   - everyEpochs: Saves after every so many epochs.
+    ///   - everySteps: Saves after every so many optimizer steps, in the middle of epochs too.
+    ///   - everySeconds: Saves at the first optimizer step after so many seconds, by rank 0's clock.
+    ///   - everyEpochs: Saves after every so many epochs; 1 when neither of the other two is given.
+    ///   - onlyAfterEpochs: Does not save after validations inside an epoch.
+    ///   - weightsOnly: Keeps weights and hyperparameters only in the best; `last.h5` is always whole.
+    ///   - fileName: The names of the best, such as `best-{epoch:03}-{val_loss:.2f}`, without ending.
     ///   - directory: Where to; by default `checkpoints` in the run's directory.
     public init(
         monitor: String? = nil, mode: Mode = .min, saveTop: Int = 1, saveLast: Bool = true, everySteps: Int? = nil,
-        everyEpochs: Int = 1, directory: String? = nil
+        everySeconds: Double? = nil, everyEpochs: Int? = nil, onlyAfterEpochs: Bool = false, weightsOnly: Bool = false,
+        fileName: String? = nil, directory: String? = nil
     ) {
         self.monitor = monitor
         self.mode = mode
         topCount = saveTop
         savesLast = saveLast
         self.everySteps = everySteps
-        self.everyEpochs = everyEpochs
+        self.everySeconds = everySeconds
+        self.everyEpochs = everyEpochs ?? (everySteps == nil && everySeconds == nil ? 1 : nil)
+        self.onlyAfterEpochs = onlyAfterEpochs
+        self.weightsOnly = weightsOnly
+        self.fileName = fileName.map { CheckpointFileName(pattern: $0) } ?? .standard(monitor: monitor)
         givenDirectory = directory
     }
 
@@ -63,10 +84,18 @@ public final class ModelCheckpoint: Callback {
 
     /// Checks that what was asked for makes sense.
     public override func setup(_ trainer: Trainer, _ module: LightningModule, _ stage: RunStage) throws {
-        guard topCount >= -1, everyEpochs >= 0, everySteps ?? 1 > 0 else {
-            throw TrainingError(
-                "ModelCheckpoint: saveTop \(topCount), everyEpochs \(everyEpochs), everySteps \(everySteps ?? 1)")
+        func demand(_ condition: Bool, _ message: String) throws {
+            if !condition { throw TrainingError("ModelCheckpoint: " + message) }
         }
+        try demand(topCount >= -1, "saveTop \(topCount); it is -1 for all, 0 for none, or how many to keep")
+        try demand(topCount <= 1 || monitor != nil, "saveTop \(topCount) needs a metric to monitor")
+        try demand(
+            [everySteps != nil, everySeconds != nil, everyEpochs != nil].count { $0 } == 1,
+            "everySteps, everySeconds and everyEpochs exclude each other; use two callbacks with directories of their own"
+        )
+        try demand(
+            everySteps ?? 1 > 0 && everySeconds ?? 1 > 0 && everyEpochs ?? 1 > 0,
+            "everySteps, everySeconds and everyEpochs are more than 0")
         let others = trainer.callbacks.compactMap { $0 as? ModelCheckpoint }.filter { $0 !== self }
         if others.contains(where: { $0.givenDirectory == givenDirectory }) {
             throw TrainingError(
@@ -80,7 +109,8 @@ public final class ModelCheckpoint: Callback {
         let directory = try givenDirectory ?? trainer.runDirectory() + "/checkpoints"
         self.directory = directory
         index.adopt(directory)
-        if !trainer.isResuming { (index, lastStepSaved) = (CheckpointIndex(), -1) }
+        if !trainer.isResuming { (index, lastStepSaved, isDeferred) = (CheckpointIndex(), -1, false) }
+        timeSaved = trainer.seconds
         guard trainer.isGlobalZero else { return }
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         AtomicHDF5Writer.removeStaleFiles(in: directory)
@@ -90,13 +120,44 @@ public final class ModelCheckpoint: Callback {
     public override func onMetricsReady(_ trainer: Trainer, _ module: LightningModule, _ moment: MetricsMoment) throws {
         switch moment {
         case .optimizerStep:
-            guard let everySteps, trainer.hasJustTaken(multipleOf: everySteps) else { return }
-            try saveLast(trainer, module)
-        case .validation: if monitor != nil { try saveScored(trainer, moment) }
-        case .epoch:
-            guard everyEpochs > 0, trainer.progress.epoch % everyEpochs == 0 else { return }
+            guard try isDue(trainer) else { return }
+            timeSaved = trainer.seconds
+            let score = try monitor.flatMap { try ownScore($0, trainer) }
+            guard monitor == nil || score != nil else {
+                isDeferred = true
+                try saveLast(trainer, module)
+                return
+            }
+            try save(score, trainer)
+        case .validation:
+            guard !onlyAfterEpochs, isDeferred || isDue(inEpoch: trainer.progress.epoch + 1) else { return }
             try saveScored(trainer, moment)
+        case .epoch:
+            let isDue = isDue(inEpoch: trainer.progress.epoch)
+            if isDeferred || isDue {
+                try saveScored(trainer, moment)
+            } else if everyEpochs == nil, savesLast {
+                // By steps or seconds: without this, the end of training would not be saved.
+                try saveLast(trainer, module)
+            }
         }
+    }
+
+    private func isDue(inEpoch epoch: Int) -> Bool { everyEpochs.map { epoch % $0 == 0 } ?? false }
+
+    /// Whether this optimizer step saves; seconds are rank 0's.
+    private func isDue(_ trainer: Trainer) throws -> Bool {
+        if let everySteps { return trainer.hasJustTaken(multipleOf: everySteps) }
+        guard let everySeconds else { return false }
+        let isTime = trainer.isGlobalZero && trainer.seconds - timeSaved >= everySeconds
+        return try trainer.strategy.sum([isTime ? 1 : 0], tag: "whether it is time for a checkpoint")[0] > 0
+    }
+
+    /// Rank 0's value of a metric that training steps log; nil when none did.
+    private func ownScore(_ monitor: String, _ trainer: Trainer) throws -> Double? {
+        let own = trainer.isGlobalZero ? trainer.logging.training.newest(monitor) : nil
+        let told = try trainer.strategy.sum([own == nil ? 0 : 1, own ?? 0], tag: "the score of a checkpoint")
+        return told[0] > 0 ? bounded(told[1]) : nil
     }
 
     /// Saves the newest state as `last.h5`, and returns its path.
@@ -110,8 +171,18 @@ public final class ModelCheckpoint: Callback {
     }
 
     private func saveScored(_ trainer: Trainer, _ moment: MetricsMoment) throws {
+        var score = try monitor.flatMap { try trainer.monitored($0, by: "ModelCheckpoint", moment) }
+        if score == nil, onlyAfterEpochs, let monitor, moment == .epoch {
+            // The last validation was inside the epoch; its value is final.
+            score = trainer.callbackMetrics[monitor]
+        }
+        if score != nil { isDeferred = false }
+        try save(score.map(bounded), trainer)
+    }
+
+    /// Saves under a name of its own if the score is among the best, and as the last.
+    private func save(_ score: Double?, _ trainer: Trainer) throws {
         guard let directory else { return }
-        let score = try monitor.flatMap { try scored($0, trainer, moment) }
         let hasScore = monitor == nil || score != nil
         var top: String?
         if savesLast { index.last = "last.h5" }
@@ -120,9 +191,9 @@ public final class ModelCheckpoint: Callback {
             top = try saveTop(score, trainer, directory)
         }
         if savesLast {
-            try saveLast(sameAs: top, trainer, directory)
+            try saveLast(sameAs: weightsOnly ? nil : top, trainer, directory)
         } else {
-            index.last = index.kept.max { $0.step < $1.step }?.file
+            index.last = weightsOnly ? nil : index.kept.max { $0.step < $1.step }?.file
         }
         if trainer.isGlobalZero { try index.write(in: directory) }
     }
@@ -142,57 +213,57 @@ public final class ModelCheckpoint: Callback {
         if linked[0] > 0 { try trainer.saveCheckpoint(directory + "/last.h5") }
     }
 
-    private func scored(_ monitor: String, _ trainer: Trainer, _ moment: MetricsMoment) throws -> Double? {
-        guard let value = try trainer.monitored(monitor, by: "ModelCheckpoint", moment) else { return nil }
-        // Not a number is the worst score there is.
-        return value.isNaN ? (mode == .min ? .infinity : -.infinity) : value
+    /// Not a number is the worst score there is.
+    private func bounded(_ value: Double) -> Double {
+        value.isNaN ? (mode == .min ? .infinity : -.infinity) : value
     }
 
     private func isAmongTop(_ score: Double?) -> Bool {
         guard let score, topCount > 0, index.kept.count >= topCount, let worst = index.kept.last?.score else {
             return true
         }
-        return mode == .min ? score <= worst : score >= worst
+        return isBetter(score, worst)
     }
 
     private func saveTop(_ score: Double?, _ trainer: Trainer, _ directory: String) throws -> String {
         let epoch = trainer.progress.batchInEpoch == 0 ? trainer.progress.epoch - 1 : trainer.progress.epoch
         let entry = CheckpointIndex.Entry(
-            file: fileName(epoch: epoch, step: trainer.progress.step, score), score: score, epoch: epoch,
+            file: try freeName(epoch, score, trainer, directory), score: score, epoch: epoch,
             step: trainer.progress.step)
         var kept = index.kept
-        let place = kept.firstIndex { isBetterOrEqual(score, $0.score) } ?? kept.count
+        let place = kept.firstIndex { isBetter(score, $0.score) } ?? kept.count
         kept.insert(entry, at: place)
         let surplus = topCount > 0 && kept.count > topCount ? Array(kept[topCount...]) : []
         kept.removeLast(surplus.count)
         index.kept = kept  // before saving, so that the file knows of itself
-        try trainer.saveCheckpoint(directory + "/" + entry.file)
+        try trainer.saveCheckpoint(directory + "/" + entry.file, weightsOnly: weightsOnly)
         guard trainer.isGlobalZero else { return entry.file }
         try index.write(in: directory)  // before removing, so that it never names a file that is gone
-        for old in surplus where old.file != entry.file && !old.file.contains("/") {
+        for old in surplus where !old.file.contains("/") && directory + "/" + old.file != trainer.loadedCheckpoint {
             unlink(directory + "/" + old.file)
         }
         return entry.file
     }
 
-    private func isBetterOrEqual(_ a: Double?, _ b: Double?) -> Bool {
+    /// Without scores, the newer is the better.
+    private func isBetter(_ a: Double?, _ b: Double?) -> Bool {
         guard let a, let b else { return true }
-        return mode == .min ? a <= b : a >= b
+        return mode == .min ? a < b : a > b
     }
 
-    /// A name that sorts by time and holds no character that a shell or a file system minds.
-    private func fileName(epoch: Int, step: Int, _ score: Double?) -> String {
-        var name = "epoch-\(padded(epoch, 3))-step-\(padded(step, 6))"
-        if let monitor, let score {
-            let key = String(monitor.map { $0.isLetter || $0.isNumber || $0 == "_" ? $0 : "-" })
-            name += "-\(key)-\(String(format: "%.4f", score))"
+    /// A name that no file has: rank 0 looks, and all ranks hear.
+    private func freeName(_ epoch: Int, _ score: Double?, _ trainer: Trainer, _ directory: String) throws -> String {
+        var name = ""
+        if trainer.isGlobalZero {
+            var values = trainer.callbackMetrics
+            values["epoch"] = Double(epoch)
+            values["step"] = Double(trainer.progress.step)
+            if let monitor, let score { values[monitor] = score }
+            let text = try fileName.text(values)
+            let versions = sequence(first: 0) { $0 + 1 }.lazy.map { $0 == 0 ? "\(text).h5" : "\(text)-v\($0).h5" }
+            name = versions.first { !FileManager.default.fileExists(atPath: directory + "/" + $0) } ?? ""
         }
-        return name + ".h5"
-    }
-
-    private func padded(_ number: Int, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        return try trainer.strategy.broadcast(name, tag: "name of a checkpoint")
     }
 
     // MARK: - State
@@ -201,11 +272,14 @@ public final class ModelCheckpoint: Callback {
         var index: CheckpointIndex
         var directory: String?
         var lastStepSaved: Int
+        var isDeferred: Bool?
     }
 
     /// The kept files and their scores.
     public override func saveState() throws -> String? {
-        try JSON.encode(State(index: index, directory: directory, lastStepSaved: lastStepSaved))
+        try JSON.encode(
+            State(
+                index: index, directory: directory, lastStepSaved: lastStepSaved, isDeferred: isDeferred))
     }
 
     /// The kept files and their scores.
@@ -214,6 +288,7 @@ public final class ModelCheckpoint: Callback {
     public override func loadState(_ state: String) throws {
         let saved = try JSON.decode(State.self, from: state)
         lastStepSaved = saved.lastStepSaved
+        isDeferred = saved.isDeferred ?? false
         index = saved.index
         if let directory = saved.directory { index.qualify(directory) }
     }

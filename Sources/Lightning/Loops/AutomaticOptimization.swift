@@ -13,6 +13,10 @@ protocol BatchOptimization<Batch> {
     ///   - index: The batch in the epoch.
     ///   - window: What has been gathered since parameters were last updated.
     func run(_ batch: Batch?, _ index: Int, _ window: inout AccumulationWindow) throws -> BatchOutcome
+    /// Computes a step without gradients, for what layers remember of their inputs.
+    ///
+    /// - Throws: ``TrainingError`` when a step cannot be told from its updates.
+    func runForward(_ batch: Batch, _ index: Int) throws
 }
 
 /// The batches whose gradients make one optimizer step.
@@ -101,11 +105,19 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
                 { try $0.onBeforeOptimizerStep(trainer, module, optimizer) },
                 { try module.onBeforeOptimizerStep(optimizer) })
             try module.configureGradientClipping(optimizer, clipping: trainer.configuration.clipping)
+            trainer.isUpdating = true
             try module.optimizerStep(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
             trainer.countUpdate()
+            trainer.isUpdating = false
         }
         return BatchOutcome(
             loss: loss, control: control, samples: control?.samples ?? 0, skipsEpoch: control?.skipsEpoch ?? false)
+    }
+
+    func runForward(_ batch: M.TrainingBatch, _ index: Int) throws {
+        do {
+            _ = try module.trainingStep(batch, batchIndex: index)
+        } catch is SkipBatch {}
     }
 
     private func begin(_ window: AccumulationWindow, _ isWeighted: Bool) {

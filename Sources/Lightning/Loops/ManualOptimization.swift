@@ -12,6 +12,12 @@ struct ManualOptimization<M: ManualTrainingModule>: BatchOptimization {
     let module: M
     let state: ManualState
 
+    func runForward(_ batch: M.TrainingBatch, _ index: Int) throws {
+        throw TrainingError(
+            "\(M.self) applies gradients itself, so that its step cannot be run over the data without training: StochasticWeightAveraging cannot renew the moments of its layers"
+        )
+    }
+
     func run(_ batch: M.TrainingBatch?, _ index: Int, _ window: inout AccumulationWindow) throws -> BatchOutcome {
         guard let batch else { return BatchOutcome(skipsEpoch: window.skipsEpoch) }
         state.beginBatch(share: window.share)

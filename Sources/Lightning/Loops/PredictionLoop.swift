@@ -11,17 +11,24 @@ struct PredictionLoop<M: PredictionModule> {
     func run() throws -> Tensor? {
         let sampler = try loader.sampler(
             shuffledByDefault: false, seed: trainer.seed, epoch: 0, shard: trainer.shard)
+        let keepsRows = !trainer.callbacks.contains { ($0 as? PredictionWriter)?.returnsPredictions == false }
+        let count = try trainer.configuration.limitPredictBatches.count(
+            of: sampler.batchCount, what: "trainer.limitPredictBatches")
+        trainer.predictedSampleCount = min(sampler.count, count * sampler.globalBatchSize)
         var rows: [Tensor] = []
         var places: [Int64] = []
         let loop = EvaluationLoop(.prediction, trainer, module, { loader }) { batch, index in
             let samples = sampler.indices(ofBatch: index)
+            trainer.sampleIndices = samples
             let prediction = try predict(batch, index, samples: samples.count)
-            rows.append(prediction)
-            places += samples.map(Int64.init)
+            if keepsRows {
+                rows.append(prediction)
+                places += samples.map(Int64.init)
+            }
             return prediction
         }
         try loop.run(limit: trainer.configuration.limitPredictBatches)
-        return try gather(rows, places)
+        return keepsRows ? try gather(rows, places) : nil
     }
 
     private func predict(_ batch: M.PredictionBatch, _ index: Int, samples: Int) throws -> Tensor {

@@ -76,7 +76,7 @@ struct TrainingLoop<M: TrainableModule> {
         _ next: IndexedBatch<M.TrainingBatch>, _ window: inout AccumulationWindow, globalCount: Int, isLast: Bool
     ) throws -> StepControl? {
         let index = next.index
-        let accumulation = trainer.configuration.accumulateGradientBatches
+        let accumulation = trainer.accumulateGradientBatches
         window.add(next.sampleIndices.count, of: globalCount)
         window.ends = (index + 1) % accumulation == 0 || isLast
         window.gathers = accumulation > 1
@@ -209,7 +209,7 @@ struct TrainingLoop<M: TrainableModule> {
     private var isFinished: Bool {
         let flags = trainer.configuration
         if let steps = flags.maxSteps, trainer.progress.step >= steps { return true }
-        let unlimited = flags.maxSteps != nil || flags.maxSeconds != nil
+        let unlimited = flags.maxSteps != nil || trainer.callbacks.contains { $0 is TrainingTimer }
         if let epochs = flags.maxEpochs ?? (unlimited ? nil : 1000), trainer.progress.epoch >= epochs { return true }
         return trainer.stopReason != nil && trainer.minimumIsReached
     }
@@ -224,10 +224,7 @@ extension Trainer {
 
     /// What this rank has to say at an optimizer step.
     func stepControl(samples: Int) -> StepControl {
-        if let limit = configuration.maxSeconds, isGlobalZero, seconds - trainingBegan >= limit {
-            requestStop("the time of \(limit) s is over")
-        }
-        return StepControl(samples: samples, stops: stopReason != nil, signal: SignalWatch.signal)
+        StepControl(samples: samples, stops: stopReason != nil, signal: SignalWatch.signal)
     }
 
     /// Exchanges stops and signals outside of an optimizer step.

@@ -123,6 +123,11 @@ struct MetricStore {
         return values
     }
 
+    /// The newest single value of a name, or of the name it has in loggers; nil when steps do not log it.
+    func newest(_ name: String) -> Double? {
+        entries.first { $0.onStep && ($0.name == name || $0.stepName == name) }?.last
+    }
+
     /// Forgets all values.
     mutating func reset() {
         hasBatches = false

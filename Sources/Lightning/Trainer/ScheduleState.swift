@@ -98,7 +98,7 @@ extension Trainer {
 
     /// Sets the learning rate of every group to its initial one times all factors of its optimizer's schedules.
     func applySchedules() {
-        guard !schedules.isEmpty else { return }
+        guard !schedules.isEmpty, !suspendsSchedules else { return }
         for (index, optimizer) in optimizers.enumerated() {
             let own = schedules.lazy.filter { $0.optimizerIndex == index }
             guard !own.isEmpty else { continue }

@@ -55,8 +55,21 @@ extension Trainer {
         try strategy.barrier("checkpoint written")
     }
 
+    /// Writes a checkpoint from this rank alone, when the others cannot be asked any more.
+    ///
+    /// On many ranks the metrics of the epoch so far are not part of it.
+    func saveCheckpointAlone(_ path: String, metrics: RankMetrics) throws {
+        guard let module else { return }
+        try makeCheckpoint(module, metrics: worldSize == 1 ? [metrics] : [], weightsOnly: false).write(to: path)
+    }
+
+    /// What this rank knows of the epoch so far.
+    func ownMetrics(_ module: LightningModule) -> RankMetrics {
+        RankMetrics(entries: logging.training.entries, states: LoggedMetrics.allStates(in: module))
+    }
+
     private func gatherMetrics(_ module: LightningModule) throws -> [RankMetrics] {
-        let own = RankMetrics(entries: logging.training.entries, states: LoggedMetrics.allStates(in: module))
+        let own = ownMetrics(module)
         return try strategy.gather(try JSON.encode(own), tag: "metrics for a checkpoint").map {
             try JSON.decode(RankMetrics.self, from: $0)
         }
@@ -202,6 +215,11 @@ extension Trainer {
                 "note: the checkpoint was made with seed \(run.seed), this run has \(seed): the order of samples changes"
             )
         }
+        // Callbacks come first: one that adds parameters to the optimizer in the course of training adds them now.
+        for (key, callback) in namedCallbacks() {
+            if let state = checkpoint.values["callback \(key)"] { try callback.loadState(state) }
+        }
+        if let module { for callback in callbacks { try callback.onLoadCheckpoint(self, module, checkpoint) } }
         // Files of earlier versions do not say; they were made in float32.
         let precision = try checkpoint.get("precision", as: Precision.self) ?? .float32
         if precision != configuration.precision {
@@ -238,11 +256,6 @@ extension Trainer {
         for (index, saved) in run.schedules.enumerated() { schedules[index].restore(saved) }
         logging.callbackMetrics = run.callbackMetrics
         try restoreMetrics(run)
-        for (key, callback) in namedCallbacks() {
-            if let state = checkpoint.values["callback \(key)"] { try callback.loadState(state) }
-        }
-        guard let module else { return }
-        for callback in callbacks { try callback.onLoadCheckpoint(self, module, checkpoint) }
     }
 
     /// The place in the epoch is a number of batches: with batches of another size it is another number, or none.

@@ -53,6 +53,8 @@ extension Trainer {
             isResuming = saved != nil
             if let saved { try restoreModel(module, from: saved) }
             try strategy.prepare(module)
+            accumulateGradientBatches = configuration.accumulateGradientBatches
+            (suspendsSchedules, isUpdating) = (false, false)
             let optimization = try configureOptimization(of: module)
             logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
             globalBatchSize = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard)
@@ -71,6 +73,8 @@ extension Trainer {
             try sanityCheck(validation, module)
             let before = progress.samples
             trainingBegan = seconds
+            passOverTrainingData = loop.passOverData
+            defer { passOverTrainingData = nil }
             try loop.run()
             samplesPerSecond = Double(progress.samples - before) / max(seconds - trainingBegan, 1e-9)
             try call({ try $0.onFitEnd(self, module) }, { try module.onFitEnd() })

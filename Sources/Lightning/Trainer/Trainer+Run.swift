@@ -74,6 +74,7 @@ extension Trainer {
     }
 
     private func installModuleCallbacks(_ module: LightningModule) {
+        guard !isTrial else { return }
         let own = module.configureCallbacks().filter { configuration.savesCheckpoints || !($0 is ModelCheckpoint) }
         callbacks.removeAll { old in own.contains { type(of: $0) == type(of: old) } }
         callbacks += own

@@ -46,6 +46,17 @@ public final class Trainer {
     /// Batches of the validation, test or prediction going on.
     public internal(set) var evaluationBatchCount = 0
 
+    /// The places in the data set of this rank's samples in the present prediction batch.
+    public internal(set) var sampleIndices: [Int] = []
+    /// Samples of all ranks in the prediction going on.
+    var predictedSampleCount = 0
+    /// Whether weights have been updated and progress does not say so yet: nothing can be saved now.
+    var isUpdating = false
+    /// Whether this trainer only tries something out for another one, without the module's own callbacks.
+    var isTrial = false
+    /// Batches whose gradients make one optimizer step; it changes between epochs only.
+    public internal(set) var accumulateGradientBatches = 1
+
     /// Samples per second of the last fit, validation included; nil before one.
     public internal(set) var samplesPerSecond: Double?
 
@@ -70,6 +81,10 @@ public final class Trainer {
     var globalBatchSize = 0
     /// The module of the last run; it knows its trainer weakly.
     var module: LightningModule?
+    /// One pass over the training data of the present fit without gradients; nil outside of one.
+    var passOverTrainingData: (() throws -> Void)?
+    /// Whether a callback sets the learning rates instead of the schedules, which go on counting.
+    var suspendsSchedules = false
     /// When the training of the present fit began, in seconds since the trainer was made.
     var trainingBegan = 0.0
     private let start = ContinuousClock.now
@@ -109,6 +124,7 @@ public final class Trainer {
         if let seed = configuration.seed { RandomContext.current.seed = seed }
         seed = RandomContext.current.seed
         logging.isEnabled = !configuration.barebones
+        accumulateGradientBatches = self.configuration.accumulateGradientBatches
         addDefaultCallbacks()
     }
 
@@ -131,6 +147,7 @@ public final class Trainer {
     }
 
     private func addDefaultCallbacks() {
+        if let limit = configuration.maxSeconds { callbacks.append(TrainingTimer(seconds: limit)) }
         if configuration.enableModelSummary { callbacks.append(ModelSummary()) }
         if configuration.enableProgressBar, !callbacks.contains(where: { $0 is ProgressBar }) {
             callbacks.append(ProgressBar())

@@ -56,7 +56,8 @@ public final class BatchNorm: Module, Layer {
     public let runningVariance: Buffer
     /// How many batches the running moments were made of, an `int64` scalar.
     public let batchCount: Buffer
-    private let momentum: Double?
+    /// The share of a new batch in the running moments; nil makes them the mean over all batches.
+    public var momentum: Double?
     private let epsilon: Double
 
     /// Normalises the given number of channels.

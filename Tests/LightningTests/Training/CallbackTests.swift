@@ -130,12 +130,12 @@ struct CallbackTests {
         try FileManager.default.contentsOfDirectory(atPath: scratch.file("version_0/checkpoints")).sorted()
     }
 
-    @Test func theBestAreKeptAndOfEqualOnesTheNewer() throws {
+    @Test func theBestAreKeptAndOfEqualOnesTheOlder() throws {
         let callback = ModelCheckpoint(monitor: "val_loss", saveTop: 2)
         _ = try fit([3, 1, 2, 1, 5], [callback])
-        let best = "epoch-003-step-000008-val_loss-1.0000.h5", second = "epoch-001-step-000004-val_loss-1.0000.h5"
-        #expect(try files() == [second, best, "index.json", "last.h5"])
-        let wanted = [Index.Entry(file: best, epoch: 3, step: 8), Index.Entry(file: second, epoch: 1, step: 4)]
+        let best = "epoch-001-step-000004-val_loss-1.0000.h5", second = "epoch-003-step-000008-val_loss-1.0000.h5"
+        #expect(try files() == [best, second, "index.json", "last.h5"])
+        let wanted = [Index.Entry(file: best, epoch: 1, step: 4), Index.Entry(file: second, epoch: 3, step: 8)]
         #expect(try index() == Index(kept: wanted, last: "last.h5"))
         #expect(callback.bestScore == 1 && callback.bestPath == scratch.file("version_0/checkpoints/\(best)"))
     }
@@ -144,7 +144,7 @@ struct CallbackTests {
         let callback = ModelCheckpoint(monitor: "val_loss", mode: .max, saveTop: 2)
         _ = try fit([.nan, 1, .nan], [callback])
         #expect(callback.bestScore == 1)
-        #expect(try index().kept.map(\.epoch) == [1, 2])
+        #expect(try index().kept.map(\.epoch) == [1, 0], "of two that are worst, the older")
         let alone = ModelCheckpoint(monitor: "val_loss", directory: scratch.file("alone"))
         _ = try fit([.nan], [alone])
         #expect(alone.bestScore == .infinity && alone.bestPath != nil)
@@ -173,9 +173,119 @@ struct CallbackTests {
         #expect(try index().kept.map(\.epoch) == [3, 1])
     }
 
-    @Test func everyEpochsAndEverySteps() throws {
-        _ = try fit([3, 1, 2, 4], [ModelCheckpoint(saveTop: -1, everySteps: 3, everyEpochs: 2)])
+    @Test func everyEpochsOrEverySteps() throws {
+        _ = try fit([3, 1, 2, 4], [ModelCheckpoint(saveTop: -1, everyEpochs: 2)])
         #expect(try index().kept.map(\.epoch) == [3, 1])
+        // Two steps an epoch.
+        let steps = ModelCheckpoint(saveTop: -1, everySteps: 3, directory: scratch.file("steps"))
+        _ = try fit([3, 1, 2, 4], [steps])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: scratch.file("steps")).sorted() == [
+                "epoch-001-step-000003.h5", "epoch-002-step-000006.h5", "index.json", "last.h5",
+            ])
+        let last = try #require(try Checkpoint.read(from: scratch.file("steps/last.h5")).get("run", as: Run.self))
+        #expect(last.progress.step == 8, "the end of training is saved too")
+    }
+
+    private struct Run: Codable {
+        struct Progress: Codable { var step: Int }
+        var progress: Progress
+    }
+
+    /// Validations log the metric, so that a step that is due waits for the next one.
+    @Test func aStepWithoutAScoreWaitsForOne() throws {
+        let callback = ModelCheckpoint(monitor: "val_loss", saveTop: -1, everySteps: 3)
+        _ = try fit([3, 1, 2, 4], [callback])
+        // Steps 3 and 6 are due: in the second epoch, and at the end of the third.
+        #expect(try index().kept.map(\.step) == [4, 6])
+    }
+
+    /// A metric that steps log is scored at the step.
+    @Test func aStepIsScored() throws {
+        final class Falling: LightningModule, TrainingModule {
+            let weight = Parameter(Tensor([1.0]))
+            func trainingStep(_ batch: NumberedBatch, batchIndex: Int) -> Tensor {
+                log("curve", abs(Double(globalStep) - 3.2))
+                return (weight.value * 0).sum()
+            }
+            func configureOptimizers() -> OptimizerConfiguration { .init(SGD(parameters, learningRate: 0.1)) }
+        }
+        var configuration = ToyRun(directory: scratch.path).trainer
+        configuration.maxEpochs = 4
+        let callback = ModelCheckpoint(monitor: "curve", saveTop: 2, everySteps: 1)
+        let trainer = try Trainer(configuration: configuration, callbacks: [callback], loggers: [])
+        try trainer.fit(Falling(), train: DataLoader(NumberedDataset(count: 4), batchSize: 2))
+        #expect(try index().kept.map(\.step) == [4, 5])
+    }
+
+    @Test func everySecond() throws {
+        let callback = ModelCheckpoint(saveTop: -1, everySeconds: 1e-9, directory: scratch.file("seconds"))
+        _ = try fit([3, 1], [callback])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("seconds")).count == 6)
+        let never = ModelCheckpoint(saveTop: -1, saveLast: false, everySeconds: 1e9, directory: scratch.file("never"))
+        _ = try fit([3, 1], [never])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.file("never")) == [])
+    }
+
+    @Test func validationsInsideAnEpochAreSaved() throws {
+        _ = try fit([3, 1, 2, 4], [ModelCheckpoint(monitor: "val_loss", saveTop: -1)], samples: 8) {
+            $0.validateEveryBatches = 2
+            $0.maxEpochs = 2
+        }
+        #expect(try index().kept.map(\.step) == [4, 6, 2, 8])
+        let only = ModelCheckpoint(
+            monitor: "val_loss", saveTop: -1, onlyAfterEpochs: true, directory: scratch.file("only"))
+        _ = try fit([3, 1], [only], samples: 6) { $0.validateEveryBatches = 2 }
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: scratch.file("only")).sorted().dropLast(2) == [
+                "epoch-000-step-000003-val_loss-3.0000.h5", "epoch-001-step-000006-val_loss-1.0000.h5",
+            ], "the newest value, which is from the middle of the epoch")
+    }
+
+    @Test func weightsOnlyAndNames() throws {
+        let callback = ModelCheckpoint(
+            monitor: "val_loss", weightsOnly: true, fileName: "best-{val_loss:.2f}-{epoch:02}-{epoch_number}",
+            directory: scratch.file("named"))
+        _ = try fit([3, 1], [callback])
+        let best = scratch.file("named/best-val_loss-1.00-epoch-01-epoch_number-1.h5")
+        #expect(callback.bestPath == best)
+        #expect(try Checkpoint.read(from: best).values["run"] == nil)
+        #expect(try Checkpoint.read(from: scratch.file("named/last.h5")).values["run"] != nil)
+        let wrong = ModelCheckpoint(fileName: "{x}", directory: scratch.file("wrong"))
+        let error = #expect(throws: TrainingError.self) { try fit([3], [wrong]) }
+        #expect(
+            error?.description
+                == "ModelCheckpoint: the file name '{x}' asks for 'x', which was not logged; there are: epoch, epoch_number, step, val_loss"
+        )
+    }
+
+    /// Another run in the same directory has files of its own, and leaves those that are there alone.
+    @Test func noFileIsOverwritten() throws {
+        for _ in 0..<3 {
+            _ = try fit([3, 2], [ModelCheckpoint(fileName: "model", directory: scratch.file("shared"))])
+        }
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: scratch.file("shared")).sorted() == [
+                "index.json", "last.h5", "model-v1.h5", "model-v2.h5", "model-v3.h5",
+            ])
+    }
+
+    @Test func whatMakesNoSenseIsRefused() throws {
+        func message(_ callback: ModelCheckpoint) throws -> String? {
+            #expect(throws: TrainingError.self) { try fit([3], [callback]) }?.description
+        }
+        #expect(
+            try message(ModelCheckpoint(saveTop: 2)) == "ModelCheckpoint: saveTop 2 needs a metric to monitor")
+        #expect(
+            try message(ModelCheckpoint(saveTop: -2))
+                == "ModelCheckpoint: saveTop -2; it is -1 for all, 0 for none, or how many to keep")
+        #expect(
+            try message(ModelCheckpoint(everySteps: 1, everyEpochs: 1))
+                == "ModelCheckpoint: everySteps, everySeconds and everyEpochs exclude each other; use two callbacks with directories of their own"
+        )
+        #expect(
+            try message(ModelCheckpoint(everySteps: 0))
+                == "ModelCheckpoint: everySteps, everySeconds and everyEpochs are more than 0")
     }
 
     // MARK: - Others
