@@ -46,6 +46,10 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     ///   - most: Batches that are enough.
     @discardableResult
     func run(limit: BatchLimit, atMost most: Int = .max) throws -> [String: Double] {
+        try trainer.timed(.runEvaluation) { try evaluate(limit, atMost: most) }
+    }
+
+    private func evaluate(_ limit: BatchLimit, atMost most: Int) throws -> [String: Double] {
         let loader = try loader()
         let sampler = try sampler(of: loader)
         let count = try min(most, self.count(sampler, limit))
@@ -56,7 +60,7 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
         let modes = module.modes
         try withoutGradient {
             trainer.logging.scope = .none("while modes change")
-            try stage.modelEvaluate(module)()
+            try change(stage.modelEvaluate)
             trainer.logging.scope = stage.scope
             trainer.logging.batchSize = 1
             try call(stage.start)
@@ -73,7 +77,7 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
         try call(stage.end)
         module.restoreModes(modes)
         trainer.logging.scope = .none("while modes change")
-        try stage.modelTrain(module)()
+        try change(stage.modelTrain)
         return results
     }
 
@@ -81,7 +85,12 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     func check(limit: BatchLimit) throws { _ = try count(sampler(of: loader()), limit) }
 
     private func call(_ moment: EvaluationStage.Moment) throws {
-        try trainer.call({ try moment.callback($0)(trainer, module) }, { try moment.module(module)() })
+        try trainer.call(
+            moment.name, { try moment.callback($0)(trainer, module) }, { try moment.module(module)() })
+    }
+
+    private func change(_ mode: EvaluationStage.ModeChange) throws {
+        try trainer.timed(mode.name, module) { try mode.module(module)() }
     }
 
     private func sampler(of loader: DataLoader<Batch>) throws -> DistributedSampler {
@@ -97,7 +106,7 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     private func read(_ batches: BatchIterator<Batch>) throws -> IndexedBatch<Batch>? {
         Watchdog.phase = TrainingPhase(
             "reading \(stage.name) data", epoch: trainer.progress.epoch, batch: batches.nextIndex)
-        return try batches.next()
+        return try trainer.timed(.nextEvaluationBatch) { try batches.next() }
     }
 
     private func runBatch(_ batch: Batch, _ index: Int) throws {
@@ -105,13 +114,13 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
         RandomContext.current.begin(step: index, shard: trainer.globalRank)
         trainer.logging.batchSize = batch.sampleCount
         try trainer.call(
-            { try stage.batchStart.callback($0)(trainer, module, batch, index, 0) },
+            stage.batchStart.name, { try stage.batchStart.callback($0)(trainer, module, batch, index, 0) },
             { try stage.batchStart.module(module)(batch, index, 0) })
         let batch: Batch = try trainer.transfer(batch, to: module)
-        let output = try step(batch, index)
+        let output = try trainer.timed(.evaluationStep) { try step(batch, index) }
         trainer.logging.evaluation.hasBatches = true
         try trainer.call(
-            { try stage.batchEnd.callback($0)(trainer, module, output, batch, index, 0) },
+            stage.batchEnd.name, { try stage.batchEnd.callback($0)(trainer, module, output, batch, index, 0) },
             { try stage.batchEnd.module(module)(output, batch, index, 0) })
     }
 
@@ -119,8 +128,10 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     private func finish() throws -> [String: Double] {
         guard stage.scope == .evaluation else { return [:] }
         Watchdog.phase = TrainingPhase("the end of \(stage.name)", epoch: trainer.progress.epoch)
-        let entries = try trainer.logging.evaluation.reduced(
-            over: trainer.strategy, in: module, tag: "metrics of a \(stage.name)")
+        let entries = try trainer.timed(.reduceMetrics) {
+            try trainer.logging.evaluation.reduced(
+                over: trainer.strategy, in: module, tag: "metrics of a \(stage.name)")
+        }
         LoggedMetrics.reset(entries, in: module)
         let values = trainer.logging.finish(entries)
         if !trainer.isSanityChecking { try trainer.logToLoggers(values) }

@@ -26,11 +26,11 @@ struct TrainingLoop<M: TrainableModule> {
         }
         module.train()
         trainer.logging.scope = .trainingEpoch
-        try trainer.call({ try $0.onTrainStart(trainer, module) }, { try module.onTrainStart() })
+        try trainer.call(.onTrainStart, { try $0.onTrainStart(trainer, module) }, { try module.onTrainStart() })
         _ = try trainer.stopsNow(trainer.agree(on: "the beginning of training"))
-        while !isFinished || isAtLooseEnd { try runEpoch() }
+        while !isFinished || isAtLooseEnd { try trainer.timed(.runTrainingEpoch) { try runEpoch() } }
         trainer.logging.scope = .none("in onTrainEnd")
-        try trainer.call({ try $0.onTrainEnd(trainer, module) }, { try module.onTrainEnd() })
+        try trainer.call(.onTrainEnd, { try $0.onTrainEnd(trainer, module) }, { try module.onTrainEnd() })
     }
 
     private func runEpoch() throws {
@@ -40,7 +40,8 @@ struct TrainingLoop<M: TrainableModule> {
         let count = batchCount
         if trainer.progress.batchInEpoch == 0 {  // not when an epoch is resumed in its middle
             trainer.logging.scope = .trainingEpoch
-            try trainer.call({ try $0.onTrainEpochStart(trainer, module) }, { try module.onTrainEpochStart() })
+            try trainer.call(
+                .onTrainEpochStart, { try $0.onTrainEpochStart(trainer, module) }, { try module.onTrainEpochStart() })
         }
 
         let batches = loader.batches(of: sampler, from: trainer.progress.batchInEpoch, limit: count)
@@ -49,9 +50,8 @@ struct TrainingLoop<M: TrainableModule> {
         while true {
             if trainer.progress.awaitsValidation { mustStop = try validate() || mustStop }
             guard !mustStop, trainer.progress.batchInEpoch < count, let next = try read(batches) else { break }
-            if let control = try runBatch(
-                next, &window, globalCount: sampler.globalCount(ofBatch: next.index), isLast: next.index == count - 1)
-            {
+            let samples = sampler.globalCount(ofBatch: next.index)
+            if let control = try trainer.timed(.runTrainingBatch, { try runBatch(next, of: samples, &window) }) {
                 if control.signal != 0 { try interrupt(control.signal) }
                 mustStop = try trainer.stopsNow(control)
                 if mustStop, trainer.progress.batchInEpoch < count, validatesInFit {
@@ -66,65 +66,85 @@ struct TrainingLoop<M: TrainableModule> {
     private func read(_ batches: BatchIterator<M.TrainingBatch>) throws -> IndexedBatch<M.TrainingBatch>? {
         Watchdog.phase = TrainingPhase(
             "reading training data", epoch: trainer.progress.epoch, batch: batches.nextIndex)
-        return try batches.next()
+        return try trainer.timed(.nextTrainingBatch) { try batches.next() }
     }
 
     /// One batch: the hooks around it, and what the optimization does with it.
     ///
+    /// - Parameters:
+    ///   - next: The batch, of this rank.
+    ///   - globalCount: Its samples over all ranks.
+    ///   - window: What has been gathered since parameters were last updated.
     /// - Returns: What the ranks agreed on at the optimizer step; nil in the middle of a window.
     private func runBatch(
-        _ next: IndexedBatch<M.TrainingBatch>, _ window: inout AccumulationWindow, globalCount: Int, isLast: Bool
+        _ next: IndexedBatch<M.TrainingBatch>, of globalCount: Int, _ window: inout AccumulationWindow
     ) throws -> StepControl? {
-        let index = next.index
-        let accumulation = trainer.accumulateGradientBatches
-        window.add(next.sampleIndices.count, of: globalCount)
-        window.ends = (index + 1) % accumulation == 0 || isLast
-        window.gathers = accumulation > 1
-        let stepsBefore = trainer.progress.step
-        Watchdog.phase = TrainingPhase("training", epoch: trainer.progress.epoch, batch: index)
-        RandomContext.current.begin(step: trainer.progress.batch, shard: trainer.globalRank)
-        trainer.logging.scope = .trainingBatch
-
-        // Nil too when a short batch has no samples for this rank: it joins with a weight of 0.
-        var batch = window.skipsEpoch ? nil : next.batch
-        var boxed: (any DataBatch)?  // what hooks are handed
-        if let present = batch {
-            let original: any DataBatch = present
-            trainer.logging.batchSize = present.sampleCount
-            do {
-                try trainer.call(
-                    { try $0.onTrainBatchStart(trainer, module, original, batchIndex: index) },
-                    { try module.onTrainBatchStart(original, batchIndex: index) })
-                (batch, boxed) = try trainer.transfer(boxed: original, to: module)
-            } catch is SkipRestOfEpoch {
-                window.skipsEpoch = true
-                batch = nil
-            }
-        }
+        let index = next.index, stepsBefore = trainer.progress.step
+        begin(next, of: globalCount, &window)
+        let batch = try start(next.batch, index, &window)
 
         // Forward, backward and update.
-        let outcome = try optimization.run(batch, index, &window)
+        let outcome = try optimization.run(batch?.typed, index, &window)
 
         // Progress moves here, but for the count of updates, which moves with each of them.
         trainer.progress.advanceBatch(samples: outcome.samples)
-        let steps = stepsBefore..<trainer.progress.step
-        trainer.stepsOfBatch = steps
-        if !steps.isEmpty { try trainer.advanceSchedules(.step) }
+        trainer.stepsOfBatch = stepsBefore..<trainer.progress.step
+        if !trainer.stepsOfBatch.isEmpty { try trainer.advanceSchedules(.step) }
+        decideWhatFollows(outcome, ofBatch: index, &window)
+
+        if let batch {
+            let result = outcome.loss?.detached
+            try trainer.call(
+                .onTrainBatchEnd,
+                { try $0.onTrainBatchEnd(trainer, module, result, batch: batch.boxed, batchIndex: index) },
+                { try module.onTrainBatchEnd(result, batch: batch.boxed, batchIndex: index) })
+        }
+        if !trainer.stepsOfBatch.isEmpty { try afterSteps() }
+        return outcome.control
+    }
+
+    /// Lets everything know which batch it is.
+    private func begin(
+        _ next: IndexedBatch<M.TrainingBatch>, of globalCount: Int, _ window: inout AccumulationWindow
+    ) {
+        let accumulation = trainer.accumulateGradientBatches
+        window.add(next.sampleIndices.count, of: globalCount)
+        window.ends = (next.index + 1) % accumulation == 0 || next.index == batchCount - 1
+        window.gathers = accumulation > 1
+        Watchdog.phase = TrainingPhase("training", epoch: trainer.progress.epoch, batch: next.index)
+        RandomContext.current.begin(step: trainer.progress.batch, shard: trainer.globalRank)
+        trainer.logging.scope = .trainingBatch
+    }
+
+    /// The hooks before a batch, and those on its way to the module.
+    ///
+    /// - Returns: The batch for the step, and for the hooks after it. Nil when a hook wants the rest of the epoch left
+    ///   out, and when a short batch has no samples for this rank: it joins with a weight of 0.
+    private func start(
+        _ batch: M.TrainingBatch?, _ index: Int, _ window: inout AccumulationWindow
+    ) throws -> (typed: M.TrainingBatch, boxed: any DataBatch)? {
+        guard let batch, !window.skipsEpoch else { return nil }
+        let original: any DataBatch = batch
+        trainer.logging.batchSize = batch.sampleCount
+        do {
+            try trainer.call(
+                .onTrainBatchStart, { try $0.onTrainBatchStart(trainer, module, original, batchIndex: index) },
+                { try module.onTrainBatchStart(original, batchIndex: index) })
+            return try trainer.timed(.transferBatchToDevice) { try trainer.transfer(boxed: original, to: module) }
+        } catch is SkipRestOfEpoch {
+            window.skipsEpoch = true
+            return nil
+        }
+    }
+
+    /// Finds out what follows a batch: the rest of the epoch, a validation, a new window.
+    private func decideWhatFollows(_ outcome: BatchOutcome, ofBatch index: Int, _ window: inout AccumulationWindow) {
         if outcome.skipsEpoch {
             trainer.progress.skipToEnd(ofEpochWith: batchCount)
-        } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index, isLast) {
+        } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index) {
             trainer.progress.awaitValidation()
         }
         if window.ends { window = AccumulationWindow() }
-
-        if let boxed {
-            let result = outcome.loss?.detached
-            try trainer.call(
-                { try $0.onTrainBatchEnd(trainer, module, result, batch: boxed, batchIndex: index) },
-                { try module.onTrainBatchEnd(result, batch: boxed, batchIndex: index) })
-        }
-        if !steps.isEmpty { try afterSteps() }
-        return outcome.control
     }
 
     /// Lets loggers and callbacks look, after a batch with one update or, with several optimizers, more.
@@ -132,7 +152,7 @@ struct TrainingLoop<M: TrainableModule> {
         if trainer.hasJustTaken(multipleOf: trainer.configuration.logEverySteps) {
             try trainer.logToLoggers(trainer.logging.takeStepValues())
         }
-        for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .optimizerStep) }
+        try trainer.callCallbacks(.onMetricsReady) { try $0.onMetricsReady(trainer, module, .optimizerStep) }
     }
 
     // MARK: - Validation
@@ -145,12 +165,12 @@ struct TrainingLoop<M: TrainableModule> {
     }
 
     /// Whether a validation falls due in the window of batches that ends with `index`.
-    private func isValidationDue(afterBatches count: Int, upTo index: Int, _ isLast: Bool) -> Bool {
+    private func isValidationDue(afterBatches count: Int, upTo index: Int) -> Bool {
         guard validatesInFit else { return false }
         let flags = trainer.configuration
         if let interval = flags.validateEverySteps { return trainer.hasJustTaken(multipleOf: interval) }
         if let interval = flags.validateEveryBatches { return (index + 1) / interval > (index + 1 - count) / interval }
-        return isLast && (trainer.progress.epoch + 1) % flags.validateEveryEpochs == 0
+        return index == batchCount - 1 && (trainer.progress.epoch + 1) % flags.validateEveryEpochs == 0
     }
 
     /// Validates.
@@ -165,7 +185,7 @@ struct TrainingLoop<M: TrainableModule> {
         trainer.logging.scope = .trainingEpoch
         // At the end of an epoch, callbacks look at its metrics when those of training are final too.
         guard trainer.progress.batchInEpoch < trainer.trainBatchCount else { return false }
-        for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .validation) }
+        try trainer.callCallbacks(.onMetricsReady) { try $0.onMetricsReady(trainer, module, .validation) }
         trainer.logging.fresh.removeAll()
         let control = try trainer.agree(on: "the end of a validation")
         if control.signal != 0 { try interrupt(control.signal) }
@@ -178,9 +198,12 @@ struct TrainingLoop<M: TrainableModule> {
         Watchdog.phase = TrainingPhase("the end of", epoch: trainer.progress.epoch)
         trainer.logging.scope = .trainingEpoch
         trainer.logging.batchSize = 1
-        try trainer.call({ try $0.onTrainEpochEnd(trainer, module) }, { try module.onTrainEpochEnd() })
-        let entries = try trainer.logging.training.reduced(
-            over: trainer.strategy, in: module, tag: "metrics of a training epoch")
+        try trainer.call(
+            .onTrainEpochEnd, { try $0.onTrainEpochEnd(trainer, module) }, { try module.onTrainEpochEnd() })
+        let entries = try trainer.timed(.reduceMetrics) {
+            try trainer.logging.training.reduced(
+                over: trainer.strategy, in: module, tag: "metrics of a training epoch")
+        }
         try trainer.logToLoggers(trainer.logging.finish(entries))
         if isComplete {
             trainer.progress.advanceEpoch()
@@ -188,7 +211,7 @@ struct TrainingLoop<M: TrainableModule> {
             trainer.logging.training.reset()
             try trainer.advanceSchedules(.epoch)
         }
-        for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .epoch) }
+        try trainer.callCallbacks(.onMetricsReady) { try $0.onMetricsReady(trainer, module, .epoch) }
         trainer.logging.fresh.removeAll()
         let control = try trainer.agree(on: "the end of an epoch")
         if control.signal != 0 { try interrupt(control.signal) }

@@ -62,6 +62,8 @@ extension Trainer {
         public var ranks: Int?
         /// The number types of the run: `float32`, `float64True`, `bfloat16Mixed` or `bfloat16True`.
         public var precision = Precision.float32
+        /// Finds out where the time goes: `simple` makes a table, `trace` a file for each rank that a browser shows.
+        public var profiler: ProfilerKind?
         /// Leaves out logging, checkpoints, progress and summary, to measure bare speed.
         public var barebones = false
 
@@ -120,6 +122,7 @@ extension Trainer {
             }
             if barebones {
                 try demand(fastDevRun == 0, "barebones and fastDevRun cannot be used together")
+                try demand(profiler == nil, "barebones leaves out the profiler; remove one of the two")
                 resolved.enableCheckpointing = false
                 resolved.enableProgressBar = false
                 resolved.enableModelSummary = false

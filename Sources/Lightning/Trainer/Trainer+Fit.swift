@@ -68,8 +68,9 @@ extension Trainer {
             try validation?.check(limit: configuration.limitValidationBatches)
             // Made after everything that can be wrong with the request, so that a refused run leaves no directory.
             if needsRunDirectory { _ = try runDirectory() }
+            try openProfile(.fit)
             try logHyperparameters(of: module)
-            try call({ try $0.onFitStart(self, module) }, { try module.onFitStart() })
+            try call(.onFitStart, { try $0.onFitStart(self, module) }, { try module.onFitStart() })
             try sanityCheck(validation, module)
             let before = progress.samples
             trainingBegan = seconds
@@ -77,7 +78,7 @@ extension Trainer {
             defer { passOverTrainingData = nil }
             try loop.run()
             samplesPerSecond = Double(progress.samples - before) / max(seconds - trainingBegan, 1e-9)
-            try call({ try $0.onFitEnd(self, module) }, { try module.onFitEnd() })
+            try call(.onFitEnd, { try $0.onFitEnd(self, module) }, { try module.onFitEnd() })
         }
     }
 
@@ -109,13 +110,13 @@ extension Trainer {
         guard let validation, configuration.sanityValidationBatches > 0, !hasValidated, !isResuming else { return }
         let before = logging
         isSanityChecking = true
-        for callback in callbacks { try callback.onSanityCheckStart(self, module) }
+        try callCallbacks(.onSanityCheckStart) { try $0.onSanityCheckStart(self, module) }
         // In a random context of its own: what it draws must not move the streams of training.
         try RandomContext.$current.withValue(RandomContext(seed: seed)) {
             _ = try validation.run(
                 limit: configuration.limitValidationBatches, atMost: configuration.sanityValidationBatches)
         }
-        for callback in callbacks { try callback.onSanityCheckEnd(self, module) }
+        try callCallbacks(.onSanityCheckEnd) { try $0.onSanityCheckEnd(self, module) }
         isSanityChecking = false
         logging = before
     }

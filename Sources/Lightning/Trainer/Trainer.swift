@@ -29,6 +29,8 @@ public final class Trainer {
     public let seed: UInt64
     /// How the ranks work together.
     public let strategy: any Strategy
+    /// What takes the time of the run's parts; nil unless it is asked for.
+    let profiler: Profiler?
     /// The callbacks in the order they run.
     public internal(set) var callbacks: [Callback]
     /// The loggers; only rank 0 has any.
@@ -88,7 +90,8 @@ public final class Trainer {
     /// When the training of the present fit began, in seconds since the trainer was made.
     var trainingBegan = 0.0
     private let start = ContinuousClock.now
-    private var directory: String?
+    /// The run directory, once it is known.
+    private(set) var directory: String?
     private let usesDefaultLogger: Bool
     let configurationText: String?
 
@@ -116,6 +119,7 @@ public final class Trainer {
         } else {
             strategy = SingleProcessStrategy()
         }
+        profiler = configuration.profiler.map { Profiler($0) }
         Parallel.threadCount = configuration.threads ?? world.threads.threads
         usesDefaultLogger = loggers == nil && !configuration.barebones && configuration.fastDevRun == 0
         self.loggers = strategy.isGlobalZero && configuration.fastDevRun == 0 ? loggers ?? [] : []
@@ -248,7 +252,7 @@ public final class Trainer {
         let record = MetricRecord(
             epoch: progress.epoch, batch: progress.batch, step: progress.step, samples: progress.samples,
             seconds: seconds, values: values)
-        for logger in loggers { try logger.log(record) }
+        try timed(.logMetrics) { for logger in loggers { try logger.log(record) } }
     }
 }
 
