@@ -25,7 +25,9 @@ public final class Sequential: Module, Layer {
     }
 
     /// The output of the last layer.
-    public func callAsFunction(_ input: Tensor) -> Tensor { layers.reduce(input) { $1($0) } }
+    public func callAsFunction(_ input: Tensor) -> Tensor {
+        observed(input) { layers.reduce($0) { input, layer in layer.observed(input) { layer($0) } } }
+    }
 }
 
 /// Collects the layers written in the braces of a ``Sequential``.

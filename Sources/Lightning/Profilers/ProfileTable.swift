@@ -104,5 +104,5 @@ struct ProfileTable: Codable {
         return "Profile of \(stage), \(Self.fixed(seconds, 3)) s\(ranks)\n\(line)\n" + lines.joined(separator: "\n")
     }
 
-    private static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
+    static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 }
