@@ -138,7 +138,9 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
     /// The module's step, with a loss that can be differentiated; nil when the module skips the batch.
     private func step(_ batch: M.TrainingBatch, _ index: Int) throws -> Tensor? {
         do {
-            let loss = try trainer.timed(.trainingStep) { try module.trainingStep(batch, batchIndex: index) }
+            let loss = try trainer.timed(.trainingStep) {
+                try trainer.watched { try module.trainingStep(batch, batchIndex: index) }
+            }
             try trainer.check(loss: loss)
             return loss
         } catch is SkipBatch {

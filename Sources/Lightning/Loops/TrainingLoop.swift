@@ -160,8 +160,14 @@ struct TrainingLoop<M: TrainableModule> {
     /// Whether the fit validates at all.
     var validatesInFit: Bool {
         let flags = trainer.configuration
-        let interval = flags.validateEverySteps ?? flags.validateEveryBatches ?? flags.validateEveryEpochs
+        let interval = flags.validateEverySteps ?? validationInterval ?? flags.validateEveryEpochs
         return validation != nil && interval > 0
+    }
+
+    /// The batches of an epoch after which it validates, when that is not its end.
+    private var validationInterval: Int? {
+        let flags = trainer.configuration
+        return flags.validateEveryBatches ?? flags.validateEveryFraction.map { max(1, Int(Double(batchCount) * $0)) }
     }
 
     /// Whether a validation falls due in the window of batches that ends with `index`.
@@ -169,7 +175,7 @@ struct TrainingLoop<M: TrainableModule> {
         guard validatesInFit else { return false }
         let flags = trainer.configuration
         if let interval = flags.validateEverySteps { return trainer.hasJustTaken(multipleOf: interval) }
-        if let interval = flags.validateEveryBatches { return (index + 1) / interval > (index + 1 - count) / interval }
+        if let interval = validationInterval { return (index + 1) / interval > (index + 1 - count) / interval }
         return index == batchCount - 1 && (trainer.progress.epoch + 1) % flags.validateEveryEpochs == 0
     }
 

@@ -115,5 +115,6 @@ extension Trainer {
             backwardError = nil
             throw error
         }
+        try checkGradients(of: module)
     }
 }

@@ -14,6 +14,11 @@ extension ProfileTable {
         return html
     }
 
+    /// A name that may be broken between its words.
+    private static func breakable(_ name: String) -> String {
+        HTML.escape(name).replacingOccurrences(of: "]", with: "]<wbr>").replacingOccurrences(of: ".", with: ".<wbr>")
+    }
+
     private func table(_ rows: [Row]) -> String {
         var heads = ["calls", "total s", "mean ms", "share"]
         if ranks > 1 { heads += ["least s", "mean s", "most s"] }
@@ -21,7 +26,8 @@ extension ProfileTable {
         html += heads.map { "<th>\($0)</th>" }.joined() + "</tr>\n"
         for row in rows {
             let share = seconds > 0 ? min(row.seconds / seconds, 1) * 100 : 0
-            html += "<tr><th>\(HTML.escape(row.name))</th><td>\(row.calls)</td><td>\(Self.fixed(row.seconds, 3))</td>"
+            html +=
+                "<tr><th>\(Self.breakable(row.name))</th><td>\(row.calls)</td><td>\(Self.fixed(row.seconds, 3))</td>"
             html += "<td>\(Self.fixed(row.seconds / Double(max(row.calls, 1)) * 1e3, 3))</td>"
             html += "<td class=\"share\"><i style=\"width:\(Self.fixed(share, 1))%\"></i>\(Self.fixed(share, 1)) %</td>"
             if ranks > 1 { html += [row.least, row.mean, row.most].map { "<td>\(Self.fixed($0, 3))</td>" }.joined() }

@@ -30,6 +30,8 @@ extension Trainer {
         public var validateEveryBatches: Int?
         /// Validates after every so many optimizer steps, counted over all epochs, instead of after epochs.
         public var validateEverySteps: Int?
+        /// Validates after every such share of an epoch's batches, more than 0 and at most 1, instead of after epochs.
+        public var validateEveryFraction: Double?
         /// Validation batches that try the code out before training.
         public var sanityValidationBatches = 2
         /// Loggers get single values every so many optimizer steps; 0 never.
@@ -58,6 +60,9 @@ extension Trainer {
         public var threads: Int?
         /// Goes on when the loss is not a number, instead of ending with an error.
         public var allowsNonFiniteLoss = false
+        /// Names the operation, or the parameter, in which a number first is not finite; takes much time, for looking for
+        /// a mistake.
+        public var detectAnomaly = false
         /// Asks for so many ranks: an error when the program was started with another number.
         public var ranks: Int?
         /// The number types of the run: `float32`, `float64True`, `bfloat16Mixed` or `bfloat16True`.
@@ -101,8 +106,37 @@ extension Trainer {
             try demand((validateEveryBatches ?? 1) >= 1, "validateEveryBatches must be at least 1")
             try demand((validateEverySteps ?? 1) >= 1, "validateEverySteps must be at least 1")
             try demand(
-                validateEveryBatches == nil || validateEverySteps == nil,
-                "validateEveryBatches and validateEverySteps are both given; use one of them")
+                validateEveryFraction.map { $0 > 0 && $0 <= 1 } ?? true,
+                "validateEveryFraction is \(validateEveryFraction ?? 0); it is more than 0 and at most 1")
+            let intervals = [
+                validateEveryBatches.map { _ in "validateEveryBatches" },
+                validateEverySteps.map { _ in "validateEverySteps" },
+                validateEveryFraction.map { _ in "validateEveryFraction" },
+            ].compactMap { $0 }
+            try demand(
+                intervals.count < 2, "\(intervals.joined(separator: " and ")) are both given; use one of them")
+            for (name, limit) in [
+                ("limitTrainBatches", limitTrainBatches), ("limitValidationBatches", limitValidationBatches),
+                ("limitTestBatches", limitTestBatches), ("limitPredictBatches", limitPredictBatches),
+            ] {
+                switch limit {
+                case .batches(let count) where count < 0:
+                    try demand(false, "\(name) is \(count) batches; it cannot be negative")
+                case .fraction(let share) where !(share > 0 && share <= 1):
+                    try demand(false, "\(name) is a fraction of \(share); it is more than 0 and at most 1")
+                default: break
+                }
+            }
+            if let minEpochs, let maxEpochs {
+                try demand(
+                    minEpochs <= maxEpochs, "minEpochs is \(minEpochs) and maxEpochs \(maxEpochs); raise the latter")
+            }
+            if let minSteps, let maxSteps {
+                try demand(minSteps <= maxSteps, "minSteps is \(minSteps) and maxSteps \(maxSteps); raise the latter")
+            }
+            try demand(
+                !detectAnomaly || !allowsNonFiniteLoss,
+                "detectAnomaly ends a run that allowsNonFiniteLoss lets go on; remove one of the two")
             try demand((threads ?? 1) >= 1, "threads must be at least 1")
             try demand((maxSeconds ?? 1) > 0, "maxSeconds must be positive")
             var resolved = self
@@ -117,6 +151,7 @@ extension Trainer {
                 resolved.validateEveryEpochs = 1
                 resolved.validateEveryBatches = nil
                 resolved.validateEverySteps = nil
+                resolved.validateEveryFraction = nil
                 resolved.logEverySteps = 1
                 resolved.enableCheckpointing = false
             }

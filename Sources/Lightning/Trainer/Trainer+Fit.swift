@@ -69,6 +69,7 @@ extension Trainer {
             // Made after everything that can be wrong with the request, so that a refused run leaves no directory.
             if needsRunDirectory { _ = try runDirectory() }
             try openProfile(.fit)
+            if let hint = loggingHint(ofEpochsWith: loop.batchCount) { print(hint) }
             try logHyperparameters(of: module)
             try call(.onFitStart, { try $0.onFitStart(self, module) }, { try module.onFitStart() })
             try sanityCheck(validation, module)
@@ -101,6 +102,18 @@ extension Trainer {
         }
         trainBatchCount = count
         return count
+    }
+
+    /// A line for a run so short that loggers would hear of no single step.
+    private func loggingHint(ofEpochsWith batches: Int) -> String? {
+        let every = configuration.logEverySteps
+        guard !loggers.isEmpty, every > 0, let epochs = configuration.maxEpochs, configuration.maxSteps == nil else {
+            return nil
+        }
+        let steps = (batches + accumulateGradientBatches - 1) / accumulateGradientBatches * epochs
+        guard batches > 0, progress.step + steps < every else { return nil }
+        return
+            "note: \(steps) optimizer steps in all, and single values are logged every \(every); lower trainer.logEverySteps to see them"
     }
 
     private var needsRunDirectory: Bool { !configuration.barebones && configuration.fastDevRun == 0 }

@@ -132,21 +132,25 @@ public final class Trainer {
         addDefaultCallbacks()
     }
 
-    /// A trainer with the most used flags; the others have their defaults.
+    /// A trainer with the most used flags; those that are left out, and the others, have their defaults, which environment
+    /// variables may set (``Configuration/fromEnvironment(_:)``).
     public convenience init(
-        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int = 1,
+        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int? = nil,
         gradientClipNorm: Double? = nil,
-        fastDevRun: Int = 0, seed: UInt64? = nil, defaultRootDir: String = "lightning_logs", callbacks: [Callback] = [],
+        fastDevRun: Int? = nil, seed: UInt64? = nil, defaultRootDir: String? = nil, callbacks: [Callback] = [],
         loggers: [any MetricLogger]? = nil
     ) throws {
-        var configuration = Configuration()
-        configuration.maxEpochs = maxEpochs
-        configuration.maxSteps = maxSteps
-        configuration.accumulateGradientBatches = accumulateGradientBatches
-        configuration.gradientClipNorm = gradientClipNorm
-        configuration.fastDevRun = fastDevRun
-        configuration.seed = seed
-        configuration.defaultRootDir = defaultRootDir
+        var configuration = try Configuration.fromEnvironment()
+        func set<Value>(_ flag: WritableKeyPath<Configuration, Value>, _ value: Value?) {
+            if let value { configuration[keyPath: flag] = value }
+        }
+        if let maxEpochs { configuration.maxEpochs = maxEpochs }
+        if let maxSteps { configuration.maxSteps = maxSteps }
+        if let gradientClipNorm { configuration.gradientClipNorm = gradientClipNorm }
+        if let seed { configuration.seed = seed }
+        set(\.accumulateGradientBatches, accumulateGradientBatches)
+        set(\.fastDevRun, fastDevRun)
+        set(\.defaultRootDir, defaultRootDir)
         try self.init(configuration: configuration, callbacks: callbacks, loggers: loggers)
     }
 
