@@ -1,4 +1,3 @@
-import Foundation
 import Lightning
 
 /// The network of the document's samples, `lightning.pytorch.demos.Transformer`: an encoder of the inputs and a decoder
@@ -55,16 +54,15 @@ public final class DemoTransformer: Module {
 
     /// Sines and cosines of the position, with wavelengths from 2π to 20,000π, `[length, width]`.
     private func positions(_ length: Int) -> Tensor {
-        var values: [Float] = []
-        for position in 0..<length {
-            for column in 0..<width {
-                let angle = Double(position) * pow(10_000, -Double(column / 2 * 2) / Double(width))
-                values.append(Float(column % 2 == 0 ? sin(angle) : cos(angle)))
-            }
-        }
-        return Tensor(values, shape: [length, width])
+        let place = Tensor.range(length, dtype: .float32).expandingDimension(at: 1)
+        let frequencies = (Tensor.range(width / 2, dtype: .float32) * (-2 * naturalLogarithmOf10000 / Double(width)))
+            .exp()
+        let angles = place * frequencies
+        return Tensor.stack([angles.sin(), angles.cos()], along: 2).reshaped(to: [length, width])
     }
 }
+
+private let naturalLogarithmOf10000 = 9.210340371976184
 
 /// Each position's mixture of what it attends to, by several heads.
 private final class Attention: Module {
