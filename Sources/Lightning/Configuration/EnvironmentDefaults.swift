@@ -32,7 +32,9 @@ extension ConfigurationFile {
         for (index, (variable, value)) in variables.sorted(by: { $0.key < $1.key }).enumerated() {
             let origin = ConfigurationOrigin.environment("\(variable)=\(value)", index: index)
             guard let key = names[variable] else {
-                let near = NearestWord.of(variable, among: names.keys.sorted())
+                let near = NearestWord.of(String(variable.dropFirst(prefix.count)), among: keys).map {
+                    prefix + Self.variable($0)
+                }
                 problems.append(
                     .init(origin, [], "there is no such flag" + (near.map { "; did you mean \($0)?" } ?? "")))
                 continue

@@ -127,13 +127,6 @@ extension Trainer {
                 default: break
                 }
             }
-            if let minEpochs, let maxEpochs {
-                try demand(
-                    minEpochs <= maxEpochs, "minEpochs is \(minEpochs) and maxEpochs \(maxEpochs); raise the latter")
-            }
-            if let minSteps, let maxSteps {
-                try demand(minSteps <= maxSteps, "minSteps is \(minSteps) and maxSteps \(maxSteps); raise the latter")
-            }
             try demand(
                 !detectAnomaly || !allowsNonFiniteLoss,
                 "detectAnomaly ends a run that allowsNonFiniteLoss lets go on; remove one of the two")

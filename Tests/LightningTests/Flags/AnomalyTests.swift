@@ -22,7 +22,7 @@ import TrainerFixtures
                 let large = (scale.value * 1000.0).exp()
                 return (large - large + other.value).sum()
             // A root has an infinite slope at 0.
-            case .backward: return (other.value + (scale.value - scale.value.detached).sqrt()).sum()
+            case .backward: return (other.value + (scale.value - scale.value.detached).squareRoot()).sum()
             }
         }
 
@@ -43,7 +43,7 @@ import TrainerFixtures
             try message(.forward)
                 == "detectAnomaly: the first number that is not finite came out of 'exp' with a result of shape [2], at epoch 0, batch 1; look at what goes into it"
         )
-        #expect(try message(.forward, detects: false).hasPrefix("the loss became nan at epoch 0, batch 1"))
+        #expect(try message(.forward, detects: false).contains("nan at epoch 0, batch 1, after"))
     }
 
     @Test func theParameterIsNamed() throws {

@@ -32,12 +32,6 @@ struct FlagTests {
             refusal { ($0.validateEveryFraction, $0.validateEverySteps) = (0.5, 3) }
                 == "trainer: validateEverySteps and validateEveryFraction are both given; use one of them")
         #expect(
-            refusal { ($0.minEpochs, $0.maxEpochs) = (3, 2) }
-                == "trainer: minEpochs is 3 and maxEpochs 2; raise the latter")
-        #expect(
-            refusal { ($0.minSteps, $0.maxSteps) = (3, 2) }
-                == "trainer: minSteps is 3 and maxSteps 2; raise the latter")
-        #expect(
             refusal { ($0.detectAnomaly, $0.allowsNonFiniteLoss) = (true, true) }
                 == "trainer: detectAnomaly ends a run that allowsNonFiniteLoss lets go on; remove one of the two")
     }
