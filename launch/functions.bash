@@ -75,6 +75,20 @@ allow_mpi_as_root() {
     fi
 }
 
+# How often a job that died is started again, and what its command ends with the first time and every later time.
+restarts=0
+first=()
+later=()
+
+# Whether a status says that a rank was killed or crashed. It does not when the program reported an error (1 and the
+# like) or found a misuse and trapped (132, 133): that would happen again. After 130, 138 and 143 it was asked to stop.
+has_died() {
+    case $1 in
+    130 | 132 | 133 | 138 | 143) return 1 ;;
+    *) (($1 > 128)) ;;
+    esac
+}
+
 # Runs a program on a number of ranks and ends this shell with its exit status: `run_ranks RANKS HOSTFILE PROGRAM
 # ARGUMENT...`, where HOSTFILE may be empty. A program without mpirun replaces the shell, and gets signals itself.
 run_ranks() {
@@ -88,7 +102,8 @@ run_ranks() {
     local -a flags=() own=()
     read -r -a own <<<"${MPIRUN_FLAGS:-}"
     if [[ $ranks -eq 1 && -z $hostfile && ${#own[@]} -eq 0 ]]; then
-        exec "$@"
+        ((restarts > 0)) || exec "$@" "${first[@]}"
+        supervise "$@"
     fi
     command -v mpirun >/dev/null || fail 1 "no mpirun on the PATH"
     allow_mpi_as_root
@@ -111,36 +126,46 @@ run_ranks() {
 # On SIGINT and SIGTERM mpirun kills the ranks after a second, in which no long step ends and no large checkpoint is
 # written. SIGUSR1 it passes on, and waits: the ranks stop after the same batch and save. So the first signal becomes
 # SIGUSR1, and a second one SIGTERM.
+#
+# A job that dies without a signal to this script is started again while `restarts` allows it.
 supervise() {
-    local child status=0 number='' ends='' again
-    # mpirun gets a process group of its own: Ctrl-C in a terminal goes to the whole group of this script. Such a group
-    # may not read from the terminal.
-    set -m
-    "$@" </dev/null &
-    child=$!
-    set +m
+    local child='' status=0 number='' ends='' again
+    local -a ending=("${first[@]}")
     # shellcheck disable=SC2317 # the traps call it
     received() {
         again=yes
         if [[ -z $number ]]; then
             number=$1
             say "saving and stopping after this batch; a second signal ends the ranks at once" || true
-            kill -USR1 "$child" 2>/dev/null || true
+            [[ -z $child ]] || kill -USR1 "$child" 2>/dev/null || true
         else
             ends=yes
-            kill -TERM "$child" 2>/dev/null || true
+            [[ -z $child ]] || kill -TERM "$child" 2>/dev/null || true
         fi
     }
     trap 'received 1' HUP
     trap 'received 2' INT
     trap 'received 10' USR1
     trap 'received 15' TERM
-    # A signal ends the wait, but not the program.
     while :; do
-        again=''
-        status=0
-        wait "$child" || status=$?
-        [[ -n $again ]] || break
+        # mpirun gets a process group of its own: Ctrl-C in a terminal goes to the whole group of this script. Such a
+        # group may not read from the terminal.
+        set -m
+        "$@" "${ending[@]}" </dev/null &
+        child=$!
+        set +m
+        # A signal ends the wait, but not the program.
+        while :; do
+            again=''
+            status=0
+            wait "$child" || status=$?
+            [[ -n $again ]] || break
+        done
+        child=''
+        if ((restarts == 0)) || [[ -n $number ]] || ! has_died "$status"; then break; fi
+        restarts=$((restarts - 1))
+        ending=("${later[@]}")
+        say "the job died with status $status; going on from its newest checkpoint, with $restarts more restarts at most"
     done
     trap - HUP INT USR1 TERM
     # Saved and stopped because of the signal, or ended by mpirun, whose own status then is 1. Any other status tells of

@@ -63,3 +63,29 @@ func trainComparing(_ options: Options) throws {
     report(trainer, "reductions", trainer.strategy.reductionCount)
     try trainer.saveCheckpoint(run.directory + "/" + options.final)
 }
+
+/// Uses a module before it has a trainer, and after its trainer is gone.
+func useWithoutTrainer(_ options: Options) throws {
+    let module = try ToyModule(options.run.module)
+    let place = { "\(module.globalRank)/\(module.worldSize) \(module.localRank) \(module.nodeRank)" }
+    let before = place()
+    weak var gone: Trainer?
+    do {
+        let trainer = try options.run.makeTrainer()
+        gone = trainer
+        try trainer.fit(module, train: options.run.loader(options.run.samples))
+    }
+    guard gone == nil, module.attachedTrainer == nil else { throw OnPurpose("the trainer is still there") }
+    guard place() == before else { throw OnPurpose("'\(before)' became '\(place())'") }
+    let own = Tensor([Double(module.globalRank)])
+    let gathered = try module.allGather(own)
+    let total = MeanMetric()
+    total.update(Double(module.globalRank))
+    let mean = try module.computeOverRanks(total)
+    // Rank 0 alone prints.
+    module.print("place: \(before)")
+    module.print("gathered: \(gathered.doubles)")
+    module.print("mean: \(mean)")
+    guard options.kind == "gradients" else { return }
+    _ = try module.allGather(own, syncGradients: true)
+}

@@ -12,6 +12,8 @@ struct Options {
     var kind = ""
     /// The optimizer step after which the last rank is killed, and by which signal.
     var end: (step: Int, signal: Int32)?
+    /// Whether it is killed only if it was not before, in a run in the same directory.
+    var endsOnce = false
     /// Switches of the module that is trained by hand.
     var manual = AdversarialToy.Hyperparameters()
     /// Whether each rank starts from other weights.
@@ -20,7 +22,7 @@ struct Options {
     init(_ arguments: [String], directory: String) throws {
         run = ToyRun(directory: directory)
         var checkpoint: (monitor: String?, everySteps: Int?) = (nil, nil)
-        var saves = false
+        var (saves, savesInRun) = (false, false)
         for argument in arguments {
             let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
             guard parts.count == 2 else { throw OnPurpose("'\(argument)' is not key=value") }
@@ -45,18 +47,25 @@ struct Options {
             case "gathered": manual.gathered = try number()
             case "clipCritic": manual.clip = Double(value)
             case "toggles": manual.toggles = value == "yes"
-            case "unused": run.module.hasUnused = value == "yes"
+            case "unused": (run.module.hasUnused, manual.hasUnused) = (value == "yes", value == "yes")
             case "frozen": run.module.isBiasFrozen = value == "yes"
             case "halves": run.module.halvesGradients = value == "yes"
             case "prefetch": run.prefetches = value == "yes"
             case "monitor": (checkpoint.monitor, saves) = (value, true)
             case "saveEvery": (checkpoint.everySteps, saves) = (try number(), true)
+            case "saveIn": savesInRun = value == "run"
+            case "allowNonFinite": run.trainer.allowsNonFiniteLoss = value == "yes"
+            case "progress":
+                run.trainer.enableProgressBar = value == "yes"
+                if value == "yes" { run.callbacks.append(ProgressBar(plainInterval: 0)) }
             case "patience": run.callbacks.append(EarlyStopping(monitor: "val_loss", patience: try number()))
             case "with": run.callbacks.append(try makeCallback(value, directory: directory))
             case "resume": run.resuming = value
             case "final": final = value
             case "killAt": end = (try number(), SIGKILL)
+            case "killOnceAt": (end, endsOnce) = ((try number(), SIGKILL), true)
             case "terminateAt": end = (try number(), SIGTERM)
+            case "logEvery": run.trainer.logEverySteps = try number()
             case "sanity": run.trainer.sanityValidationBatches = try number()
             case "loggers":
                 run.trainer.loggers = value.split(separator: ",").compactMap { LoggerKind(rawValue: String($0)) }
@@ -70,7 +79,7 @@ struct Options {
             run.checkpoint = ModelCheckpoint(
                 monitor: checkpoint.monitor, saveTop: checkpoint.monitor == nil ? -1 : 2,
                 everySteps: checkpoint.everySteps,
-                directory: directory + "/checkpoints")
+                directory: savesInRun ? nil : directory + "/checkpoints")
         }
     }
 }

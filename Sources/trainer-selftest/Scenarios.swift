@@ -18,6 +18,9 @@ func train(_ options: Options) throws {
     if let end = options.end {
         module.inTraining = { module, _, _ in
             guard module.globalStep == end.step, trainer.globalRank == trainer.worldSize - 1 else { return }
+            let mark = options.run.directory + "/killed"
+            if options.endsOnce, FileManager.default.fileExists(atPath: mark) { return }
+            try Data().write(to: URL(fileURLWithPath: mark))
             kill(getpid(), end.signal)
         }
     }
@@ -123,6 +126,8 @@ func control(_ options: Options) throws {
         switch options.kind {
         case "skip on one rank" where isLast && index == 1: throw SkipBatch()
         case "skip on all ranks" where index == 1: throw SkipBatch()
+        case "irregular" where module.currentEpoch == 1:
+            if index == 0 || isLast && index == 2 { throw SkipBatch() }
         case "stop" where isLast && module.currentEpoch == 1 && index == 1: trainer.requestStop("one rank wants it")
         case "own metric":
             // Falls on rank 0 and rises on the others.
@@ -146,7 +151,35 @@ func control(_ options: Options) throws {
     report(trainer, "best by rank", best.joined(separator: " "))
     report(trainer, "reason", trainer.stopReason ?? "none")
     report(trainer, "train samples", trainer.progress.samples)
+    let irregular = trainer.irregularBatches
+    report(trainer, "irregular", "\(irregular.skipped) \(irregular.nonFiniteLosses)")
     try trainer.saveCheckpoint(options.run.directory + "/" + options.final)
+}
+
+/// A module whose rank 0 takes longer than the watchdog bears, in preparing data or elsewhere.
+private final class SlowModule: LightningModule, TrainingModule {
+    private let weight = Parameter(Tensor([1.0]))
+    private let place: String
+
+    init(_ place: String) {
+        self.place = place
+        super.init()
+    }
+
+    private func wait(in place: String) { if self.place == place, globalRank == 0 { usleep(2_500_000) } }
+
+    override func prepareData() { wait(in: "prepareData") }
+    override func setup(_ stage: RunStage) { wait(in: "setup") }
+    func trainingStep(_ batch: NumberedBatch, batchIndex: Int) -> Tensor { weight.value.sum() }
+    func configureOptimizers() -> OptimizerConfiguration { .init(SGD(parameters, learningRate: 0.1)) }
+}
+
+/// Trains while the watchdog has little patience.
+func trainSlowly(_ options: Options) throws {
+    World.watchdogLimits.withLock { $0 = (.milliseconds(400), .milliseconds(1200)) }
+    let trainer = try options.run.makeTrainer()
+    try trainer.fit(SlowModule(options.kind), train: options.run.loader(options.run.samples))
+    report(trainer, "finished", trainer.globalStep)
 }
 
 /// A module whose only metric is logged by the last rank alone.

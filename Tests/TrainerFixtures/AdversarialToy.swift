@@ -12,6 +12,8 @@ public final class AdversarialToy: LightningModule, HyperparameterModule, Manual
         public var toggles = true
         /// Whether learning rates fall.
         public var hasSchedules = true
+        /// Whether the critic has a parameter that no loss depends on.
+        public var hasUnused = false
 
         /// A plain run.
         public init() {}
@@ -23,6 +25,7 @@ public final class AdversarialToy: LightningModule, HyperparameterModule, Manual
     public let generator: Parameter
     /// Tells targets from what the generator makes.
     public let critic: Parameter
+    private let unused: Parameter?
     /// Done at the beginning of training steps.
     public var inTraining: ((AdversarialToy, Int) throws -> Void)?
 
@@ -32,6 +35,7 @@ public final class AdversarialToy: LightningModule, HyperparameterModule, Manual
         let normal = Initializer.normal(deviation: 0.5)
         generator = Parameter(normal([2, 3], dtype: .float64))
         critic = Parameter(normal([1, 2], dtype: .float64))
+        unused = hyperparameters.hasUnused ? Parameter(normal([4], dtype: .float64)) : nil
         super.init()
     }
 
@@ -83,7 +87,8 @@ public final class AdversarialToy: LightningModule, HyperparameterModule, Manual
     /// Two kinds of optimizer; the second has a schedule of its own.
     public func configureOptimizers() -> [OptimizerConfiguration] {
         let optimizers = (
-            SGD([generator], learningRate: 0.1, momentum: 0.9), Adam([critic], learningRate: 0.02)
+            SGD([generator], learningRate: 0.1, momentum: 0.9),
+            Adam([critic] + (unused.map { [$0] } ?? []), learningRate: 0.02)
         )
         guard hyperparameters.hasSchedules else { return [.init(optimizers.0), .init(optimizers.1)] }
         return [

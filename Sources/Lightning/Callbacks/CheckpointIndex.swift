@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// `index.json` beside the checkpoints of a run: which is the best, which the last, and what each scored.
@@ -38,9 +39,25 @@ struct CheckpointIndex: Codable, Sendable, Equatable {
         file.contains("/") ? file : directory + "/" + file
     }
 
-    static func read(in directory: String) -> CheckpointIndex? {
-        guard let data = FileManager.default.contents(atPath: directory + "/index.json") else { return nil }
-        return try? JSON.decode(CheckpointIndex.self, from: String(decoding: data, as: UTF8.self))
+    /// The paths of all files, the newest to go on from first.
+    func newestFirst(in directory: String) -> [String] {
+        let older = kept.sorted { $0.step > $1.step }.map(\.file).filter { $0 != last }
+        return ((last.map { [$0] } ?? []) + older).map { Self.path(of: $0, in: directory) }
+    }
+
+    /// The index of a directory; nil when it has none.
+    ///
+    /// - Throws: `CheckpointError` for one that cannot be read: what is not known must not pass for nothing.
+    static func read(in directory: String) throws -> CheckpointIndex? {
+        let path = directory + "/index.json"
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        do {
+            let data = try Data(contentsOf: URL(fileURLWithPath: path))
+            return try JSON.decode(CheckpointIndex.self, from: String(decoding: data, as: UTF8.self))
+        } catch {
+            throw CheckpointError(
+                "'\(path)', which lists the checkpoints of a fit, cannot be read; give the path of one")
+        }
     }
 
     func write(in directory: String) throws {

@@ -80,6 +80,9 @@ public final class ModelCheckpoint: Callback {
     /// The newest file to go on from.
     public var lastPath: String? { index.last.flatMap { path(of: $0) } }
 
+    /// All its files, the newest to go on from first.
+    var pathsNewestFirst: [String] { directory.map { index.newestFirst(in: $0) } ?? [] }
+
     private func path(of file: String) -> String? { directory.map { CheckpointIndex.path(of: file, in: $0) } }
 
     /// Checks that what was asked for makes sense.
@@ -108,12 +111,18 @@ public final class ModelCheckpoint: Callback {
     public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) throws {
         let directory = try givenDirectory ?? trainer.runDirectory() + "/checkpoints"
         self.directory = directory
+        if trainer.isResuming {
+            index.last = trainer.loadedCheckpoint.map { URL(fileURLWithPath: $0).path } ?? index.last
+        } else {
+            (index, lastStepSaved, isDeferred) = (CheckpointIndex(), -1, false)
+        }
         index.adopt(directory)
-        if !trainer.isResuming { (index, lastStepSaved, isDeferred) = (CheckpointIndex(), -1, false) }
         timeSaved = trainer.seconds
         guard trainer.isGlobalZero else { return }
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         AtomicHDF5Writer.removeStaleFiles(in: directory)
+        // Should this run die before it saves anything, to go on with it is to go on from where it began.
+        if trainer.isResuming { try index.write(in: directory) }
     }
 
     /// Saves when it is time.

@@ -78,10 +78,10 @@ public final class StochasticWeightAveraging: Callback {
         }
     }
 
-    /// Forgets another run, or goes on with the learning rates of this one.
+    /// Forgets another run; one that goes on has the learning rates of its checkpoint.
     public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) {
         if !trainer.isResuming { (state, average) = (State(), StateDictionary()) }
-        if state.rates != nil { setRates(trainer) }
+        if state.rates != nil { trainer.suspendsSchedules = true }
     }
 
     /// Sets the learning rates of an epoch.

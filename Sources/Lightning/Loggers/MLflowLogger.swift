@@ -4,7 +4,8 @@ import Foundation
 ///
 /// The store is a directory `<root>/<experiment>/<run>` with `meta.yaml`, one file per parameter in `params`, one per
 /// metric in `metrics` (a line `milliseconds value step` each time, appended), and `tags`. A metric named `a/b` is the
-/// file `b` in the directory `a`, as in MLflow. Nothing is lost when the program dies; the run is then still said to be
+/// file `b` in the directory `a`, as in MLflow; when there is a metric `a` too, the later one has dots for slashes, or a
+/// `_` behind it, since no file is a directory. Nothing is lost when the program dies; the run is then still said to be
 /// running.
 public final class MLflowLogger: MetricLogger {
     /// The run's directory in the store.
@@ -16,6 +17,8 @@ public final class MLflowLogger: MetricLogger {
     private let name: String
     private let begin = MLflowLogger.now()
     private var metrics: [String: AppendingFile] = [:]
+    /// The files of metrics, by their place in `metrics`.
+    private var places: Set<String> = []
     private var isBegun = false
 
     /// A logger of a new run.
@@ -122,6 +125,18 @@ public final class MLflowLogger: MetricLogger {
             .joined(separator: "/")
     }
 
+    /// A place for a metric that neither needs a file as a directory nor a directory as a file.
+    private func newPlace(for name: String) -> String {
+        let key = Self.fileName(name)
+        let isFree = { (place: String) in
+            self.places.allSatisfy { $0 != place && !$0.hasPrefix(place + "/") && !place.hasPrefix($0 + "/") }
+        }
+        var place = isFree(key) ? key : key.replacing("/", with: ".")
+        while !isFree(place) { place += "_" }
+        places.insert(place)
+        return place
+    }
+
     /// Writes one file per hyperparameter, keys joined by dots.
     public func logHyperparameters(_ yaml: String) throws {
         try beginRun()
@@ -135,7 +150,7 @@ public final class MLflowLogger: MetricLogger {
         try beginRun()
         let now = Self.now()
         for (name, value) in record.values {
-            let file = metrics[name] ?? AppendingFile("\(path)/metrics/\(Self.fileName(name))")
+            let file = metrics[name] ?? AppendingFile("\(path)/metrics/\(newPlace(for: name))")
             metrics[name] = file
             try file.append("\(now) \(value) \(record.step)\n")
         }

@@ -95,6 +95,8 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
             try trainer.runBackward(module, weighted)
         }
         if window.ends, travelsLate { begin(window, isWeighted) }
+        let looksForUnused = window.ends && trainer.looksForUnused(ofOptimizer: 0)
+        let unused = looksForUnused ? Trainer.namesWithoutGradient(module.parameters) : []
         let control = window.ends ? try trainer.timed(.finishGradients) { try trainer.strategy.finishStep() } : nil
         // When all ranks skipped there is nothing to update by. Otherwise even a rank without samples holds the gradients
         // of all now, and what is done to them must be done on every rank.
@@ -106,6 +108,9 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
 
         // Update parameters.
         if updates {
+            if looksForUnused {
+                try trainer.report(withoutGradient: unused, ofOptimizer: 0, in: "the first optimizer step")
+            }
             try trainer.call(
                 .onBeforeOptimizerStep, { try $0.onBeforeOptimizerStep(trainer, module, optimizer) },
                 { try module.onBeforeOptimizerStep(optimizer) })
@@ -144,6 +149,7 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
             try trainer.check(loss: loss)
             return loss
         } catch is SkipBatch {
+            trainer.irregularSoFar.skipped += 1
             return nil
         }
     }
@@ -156,6 +162,7 @@ extension Trainer {
             throw TrainingError("the loss has shape \(loss.shape); a loss is one number")
         }
         let value = loss.item
+        if !value.isFinite { irregularSoFar.nonFiniteLosses += 1 }
         guard value.isFinite || configuration.allowsNonFiniteLoss else {
             throw TrainingError(
                 "the loss became \(value) at epoch \(progress.epoch), batch \(progress.batchInEpoch), after \(progress.step) optimizer steps; lower the learning rate, clip gradients (trainer.gradientClipNorm), or look at this batch's data. The last checkpoint is unharmed"

@@ -27,6 +27,7 @@ struct ManualOptimization<M: ManualTrainingModule>: BatchOptimization {
                 try trainer.watched { try module.trainingStep(batch, batchIndex: index) }
             }
         } catch is SkipBatch {
+            trainer.irregularSoFar.skipped += 1
             return BatchOutcome(control: state.control)
         }
         trainer.logging.training.hasBatches = true
@@ -71,8 +72,15 @@ final class ManualState {
         }
         stale[optimizer.index] = nil
         watch(optimizer)
+        let looksForUnused = trainer.looksForUnused(ofOptimizer: optimizer.index)
+        let unused = looksForUnused ? Trainer.namesWithoutGradient(optimizer.optimizer.parameters) : []
         let said = try trainer.strategy.sumGradients(
             ofOptimizer: optimizer.index, trainer.stepControl(samples: 0))
+        if looksForUnused {
+            try trainer.report(
+                withoutGradient: unused, ofOptimizer: optimizer.index,
+                in: "the first step of optimizer \(optimizer.index)")
+        }
         control = StepControl(
             stops: said.stops || control?.stops == true, signal: max(said.signal, control?.signal ?? 0))
     }

@@ -211,15 +211,17 @@ struct TrainingLoop<M: TrainableModule> {
                 over: trainer.strategy, in: module, tag: "metrics of a training epoch")
         }
         try trainer.logToLoggers(trainer.logging.finish(entries))
+        let (epoch, irregular) = (trainer.progress.epoch, trainer.irregularSoFar)
         if isComplete {
             trainer.progress.advanceEpoch()
+            trainer.irregularSoFar = IrregularBatches()
             LoggedMetrics.reset(entries, in: module)
             trainer.logging.training.reset()
             try trainer.advanceSchedules(.epoch)
         }
         try trainer.callCallbacks(.onMetricsReady) { try $0.onMetricsReady(trainer, module, .epoch) }
         trainer.logging.fresh.removeAll()
-        let control = try trainer.agree(on: "the end of an epoch")
+        let control = try trainer.agree(onTheEndOf: epoch, irregular)
         if control.signal != 0 { try interrupt(control.signal) }
         if try trainer.stopsNow(control) { trainer.requestStop("another rank asked to stop") }
     }
@@ -257,13 +259,17 @@ extension Trainer {
     }
 
     /// Exchanges stops and signals outside of an optimizer step.
-    func agree(on occasion: String) throws -> StepControl {
+    func agree(on occasion: String) throws -> StepControl { try agree(on: occasion, adding: []).control }
+
+    /// The same, and the sums of numbers over all ranks.
+    func agree(on occasion: String, adding numbers: [Double]) throws -> (control: StepControl, sums: [Double]) {
         let own = stepControl(samples: 0)
         let signals = SignalWatch.signals
         let sums = try strategy.sum(
-            [own.stops ? 1 : 0] + signals.map { own.signal == $0 ? 1 : 0 }, tag: occasion)
+            [own.stops ? 1 : 0] + signals.map { own.signal == $0 ? 1 : 0 } + numbers, tag: occasion)
         let signal = signals.indices.last { sums[$0 + 1] > 0 }.map { signals[$0] }
-        return StepControl(samples: 0, stops: sums[0] > 0, signal: signal ?? 0)
+        let control = StepControl(samples: 0, stops: sums[0] > 0, signal: signal ?? 0)
+        return (control, Array(sums[(1 + signals.count)...]))
     }
 
     /// Whether training ends here, after what the ranks agreed on.

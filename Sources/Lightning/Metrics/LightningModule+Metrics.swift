@@ -16,7 +16,7 @@ extension LightningModule {
     /// Every rank must call it. For values that `log` does not take, such as a ``ConfusionMatrix`` at the end of an epoch;
     /// reset the metric afterwards.
     public final func computeOverRanks<M: Metric>(_ metric: M) throws -> M.Value {
-        guard let strategy = attachedTrainer?.strategy, strategy.worldSize > 1 else { return metric.compute() }
+        guard worldSize > 1 else { return metric.compute() }
         let texts = try strategy.gather(try JSON.encode(metric.state), tag: "computeOverRanks")
         return try metric.merged(try texts.map { try JSON.decode(MetricState.self, from: $0) }) { $0.compute() }
     }

@@ -7,6 +7,8 @@ struct RankMetrics: Codable {
     var entries: [MetricStore.Entry]
     /// What the module's metrics have gathered, by property; those that have nothing are left out.
     var states: [String: MetricState]
+    /// Skipped batches and the like.
+    var irregularBatches: IrregularBatches
 }
 
 /// The metrics in a module's properties, between the store of logged values, the ranks and checkpoints.

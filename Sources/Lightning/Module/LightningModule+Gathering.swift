@@ -70,13 +70,15 @@ extension LightningModule {
         }
     }
 
+    /// The trainer's, or when there is none (any more) that of the world.
+    final var strategy: any Strategy { attachedTrainer?.strategy ?? World.known.strategy }
+
     private func gatherByRank(_ tensor: Tensor) throws -> [Tensor] {
-        guard let attachedTrainer else { return [tensor.detached] }
-        return try attachedTrainer.strategy.gather(tensor, tag: "allGather")
+        try strategy.gather(tensor, tag: "allGather")
     }
 
     private func gatherEqual(_ tensor: Tensor, _ syncGradients: Bool) throws -> Tensor {
-        guard let attachedTrainer, worldSize > 1 else {
+        guard worldSize > 1 else {
             return (syncGradients ? tensor : tensor.detached).expandingDimension(at: 0)
         }
         let all = try gatherByRank(tensor)
@@ -86,7 +88,13 @@ extension LightningModule {
             )
         }
         let stacked = Tensor.stack(all)
-        return syncGradients ? attachedTrainer.recordGather(of: tensor, as: stacked) : stacked
+        guard syncGradients else { return stacked }
+        guard let attachedTrainer else {
+            throw TrainingError(
+                "allGather: with syncGradients the ranks do the backward pass together, which a trainer sees to; \(type(of: self)) has none (any more)"
+            )
+        }
+        return attachedTrainer.recordGather(of: tensor, as: stacked)
     }
 }
 

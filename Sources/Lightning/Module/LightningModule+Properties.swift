@@ -1,3 +1,4 @@
+import MPI
 import Tensors
 
 extension LightningModule {
@@ -13,14 +14,18 @@ extension LightningModule {
     public final var currentEpoch: Int { attachedTrainer?.currentEpoch ?? 0 }
     /// The number of optimizer steps taken in all epochs; 0 without a trainer.
     public final var globalStep: Int { attachedTrainer?.globalStep ?? 0 }
-    /// This process among all; 0 without a trainer.
-    public final var globalRank: Int { attachedTrainer?.globalRank ?? 0 }
-    /// This process among those of its node; 0 without a trainer.
-    public final var localRank: Int { attachedTrainer?.localRank ?? 0 }
-    /// This process's node among all nodes; 0 without a trainer.
-    public final var nodeRank: Int { attachedTrainer?.nodeRank ?? 0 }
-    /// The number of processes; 1 without a trainer.
-    public final var worldSize: Int { attachedTrainer?.worldSize ?? 1 }
+    /// This process among all of the job, with and without a trainer.
+    public final var globalRank: Int { topology.globalRank }
+    /// This process among those of its node, with and without a trainer.
+    public final var localRank: Int { topology.localRank }
+    /// This process's node among all nodes, with and without a trainer.
+    public final var nodeRank: Int { topology.nodeRank }
+    /// The number of processes, with and without a trainer.
+    public final var worldSize: Int { topology.worldSize }
+
+    /// The trainer is known weakly, and may be gone when the module is not: the world is still the same.
+    private var topology: Topology { attachedTrainer?.strategy.topology ?? World.known.topology }
+
     /// The number types of the run; `float32` without a trainer.
     public final var precision: Precision { attachedTrainer?.configuration.precision ?? .float32 }
     /// The first logger, if there is one.
@@ -45,6 +50,6 @@ extension LightningModule {
     /// Prints on global rank 0 only, above the progress bar.
     public final func print(_ items: Any..., separator: String = " ") {
         let text = items.map { "\($0)" }.joined(separator: separator)
-        if let attachedTrainer { attachedTrainer.print(text) } else { Swift.print(text) }
+        if let attachedTrainer { attachedTrainer.print(text) } else if globalRank == 0 { Swift.print(text) }
     }
 }

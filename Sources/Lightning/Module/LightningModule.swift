@@ -8,7 +8,7 @@ import Tensors
 /// ``TestModule`` or ``PredictionModule`` for what the module can do. The hooks below are optional: override those you
 /// need; one you misspell does not compile. Callbacks' hooks of the same name run first.
 open class LightningModule: Module {
-    /// The trainer that runs this module; nil outside a run.
+    /// The trainer of this module's last run; nil before the first, and once that trainer is gone: it is known weakly.
     public internal(set) final weak var attachedTrainer: Trainer?
     /// Where the metrics that were logged are kept; emptied at the beginning of a run.
     final var metricNames: [ObjectIdentifier: String] = [:]

@@ -14,10 +14,23 @@ public final class World: Sendable {
     package let lane: CommunicationLane?
     private let watchdog: Watchdog?
 
+    /// After which time the watchdog speaks, and after which it ends the job; set before the world is asked for.
+    package static let watchdogLimits = Mutex<(warning: Duration, ending: Duration?)>((.seconds(60), nil))
+
     /// The world of this process; MPI is initialised at the first use, if the process was started by a launcher.
     ///
     /// - Throws: `MPIError` when MPI cannot be initialised, or is not the launcher's MPI.
     public static func current() throws -> World { try shared.get() }
+
+    /// The world, for those who cannot throw: modules that no trainer runs, or none any more.
+    static var known: World {
+        do { return try current() } catch { fatalError("the ranks of this job cannot be known: \(error)") }
+    }
+
+    /// How the ranks work together outside of a trainer's runs.
+    var strategy: any Strategy {
+        lane.map { DataParallelStrategy(topology: topology, lane: $0) } ?? SingleProcessStrategy()
+    }
 
     private static let shared = Result { try World() }
 
@@ -33,7 +46,8 @@ public final class World: Sendable {
         let node = try communicator.splitShared()
         topology = try Topology(world: communicator, node: node)
         threads = try ThreadAllotment(node: node)
-        let watchdog = Watchdog(topology: topology)
+        let limits = Self.watchdogLimits.withLock { $0 }
+        let watchdog = Watchdog(topology: topology, warning: limits.warning, ending: limits.ending)
         self.watchdog = watchdog
         lane = CommunicationLane(communicator: communicator, hostname: topology.hostname, watchdog: watchdog)
         World.endWithProcess()

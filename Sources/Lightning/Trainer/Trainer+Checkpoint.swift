@@ -28,6 +28,8 @@ struct RunState: Codable, Sendable {
     var metrics: [[MetricStore.Entry]]
     /// What the module's metrics have gathered, by rank and property; nil in files of before there were any.
     var metricStates: [[String: MetricState]]?
+    /// Skipped batches and the like of the training epoch so far, by rank; nil in files of before they were counted.
+    var irregularBatches: [IrregularBatches]?
     /// The newest value of everything logged.
     var callbackMetrics: [String: Double]
 }
@@ -67,7 +69,9 @@ extension Trainer {
 
     /// What this rank knows of the epoch so far.
     func ownMetrics(_ module: LightningModule) -> RankMetrics {
-        RankMetrics(entries: logging.training.entries, states: LoggedMetrics.allStates(in: module))
+        RankMetrics(
+            entries: logging.training.entries, states: LoggedMetrics.allStates(in: module),
+            irregularBatches: irregularSoFar)
     }
 
     private func gatherMetrics(_ module: LightningModule) throws -> [RankMetrics] {
@@ -96,7 +100,7 @@ extension Trainer {
                     progress: progress, seed: seed, worldSize: worldSize, globalBatchSize: globalBatchSize,
                     schedules: schedules.map(\.saved), learningRates: rates,
                     updateCounts: lightningOptimizers.map(\.updateCount), metrics: metrics.map(\.entries),
-                    metricStates: metrics.map(\.states),
+                    metricStates: metrics.map(\.states), irregularBatches: metrics.map(\.irregularBatches),
                     callbackMetrics: callbackMetrics))
             for (key, callback) in namedCallbacks() {
                 if let state = try callback.saveState() { checkpoint.values["callback \(key)"] = state }
@@ -122,74 +126,14 @@ extension Trainer {
 
     /// Overwrites the weights of a module with those of a checkpoint.
     ///
-    /// Collective when the checkpoint is called `best` or `last`.
+    /// Collective when the checkpoint is called `best` or `last`. When the file of `last` is damaged, the newest older one
+    /// that is whole takes its place, and a warning says so.
     /// - Parameters:
     ///   - module: The module, of the checkpoint's kind.
     ///   - checkpoint: A path, `best` or `last`.
     /// - Throws: ``CheckpointError`` when there is no such file, or it holds another model.
     public func loadWeights(_ module: LightningModule, from checkpoint: String) throws {
         try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true))
-    }
-
-    /// The checkpoint a fit goes on from; nil for `last` when the last fit had not saved anything, or there was none:
-    /// then to go on is to begin.
-    func checkpointToResume(_ name: String) throws -> Checkpoint? {
-        if name == "last", checkpointCallback?.lastPath == nil {
-            let found = try strategy.broadcast(isGlobalZero ? lastRunWithIndex() ?? "" : "", tag: "run to resume")
-            if found.isEmpty {
-                print(
-                    "no fit in '\(configuration.defaultRootDir)' has saved a checkpoint to go on from; beginning anew")
-                return nil
-            }
-        }
-        return try loadCheckpoint(name)
-    }
-
-    /// The newest fit of the same experiment, if it has saved something.
-    private func lastRunWithIndex() -> String? {
-        let newest = RunDirectory.newest(in: configuration.defaultRootDir) { isFitOfThisExperiment($0) }
-        return newest.flatMap { CheckpointIndex.read(in: $0 + "/checkpoints") == nil ? nil : $0 }
-    }
-
-    private func isFitOfThisExperiment(_ path: String) -> Bool {
-        guard FileManager.default.fileExists(atPath: path + "/checkpoints") else { return false }
-        guard let own = configurationText,
-            let other = try? String(contentsOfFile: path + "/config.yaml", encoding: .utf8)
-        else { return true }
-        return own.prefix { $0 != "\n" } == other.prefix { $0 != "\n" }  // `experiment: name`
-    }
-
-    /// Reads a checkpoint given by path, or by the words `best` and `last`.
-    func loadCheckpoint(_ name: String, weightsOnly: Bool = false) throws -> Checkpoint {
-        let found = isGlobalZero ? Result { try checkpointPath(name) } : .success("")
-        if case .failure(let error) = found { throw error }
-        let path = try strategy.broadcast(try found.get(), tag: "checkpoint to load")
-        loadedCheckpoint = path
-        print("loading \(path)")
-        return try Checkpoint.read(from: path, weightsOnly: weightsOnly)
-    }
-
-    /// The file meant by a path, or by the words `best` and `last`: of this trainer's run, or of the newest fit of the
-    /// same experiment.
-    public func checkpointPath(_ name: String) throws -> String {
-        guard name == "best" || name == "last" else {
-            guard FileManager.default.fileExists(atPath: name) else {
-                throw CheckpointError("there is no checkpoint '\(name)'")
-            }
-            return name
-        }
-        if let own = name == "best" ? checkpointCallback?.bestPath : checkpointCallback?.lastPath { return own }
-        let root = configuration.defaultRootDir
-        guard let newest = RunDirectory.newest(in: root, where: isFitOfThisExperiment) else {
-            throw CheckpointError("'\(name)': there is no fit of this experiment in '\(root)' (trainer.defaultRootDir)")
-        }
-        let directory = newest + "/checkpoints"
-        guard let index = CheckpointIndex.read(in: directory), let file = name == "best" ? index.best : index.last
-        else {
-            throw CheckpointError(
-                "'\(name)': the newest fit, '\(newest)', has saved no such checkpoint; give the path of another one")
-        }
-        return CheckpointIndex.path(of: file, in: directory)
     }
 
     /// Restores weights: the module looks at the checkpoint first.
@@ -276,6 +220,11 @@ extension Trainer {
     /// Each rank gets its own sums back; on another number of ranks, rank 0 gets those of all.
     private func restoreMetrics(_ run: RunState) throws {
         let (saved, states) = (run.metrics, run.metricStates ?? [])
+        if let irregular = run.irregularBatches, irregular.count == worldSize {
+            irregularSoFar = irregular[globalRank]
+        } else if isGlobalZero {
+            irregularSoFar = (run.irregularBatches ?? []).reduce(IrregularBatches(), +)
+        }
         if saved.count == worldSize {
             logging.training.restore(saved[globalRank])
             return try restoreStates(states.isEmpty ? [] : [states[globalRank]])

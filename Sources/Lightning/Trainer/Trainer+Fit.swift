@@ -55,12 +55,18 @@ extension Trainer {
             try strategy.prepare(module)
             accumulateGradientBatches = configuration.accumulateGradientBatches
             (suspendsSchedules, isUpdating) = (false, false)
+            (irregularBatches, irregularSoFar, searchedOptimizers) = (IrregularBatches(), IrregularBatches(), [])
             let optimization = try configureOptimization(of: module)
             logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
             globalBatchSize = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard)
                 .globalBatchSize
-            if let saved { try restoreTraining(from: saved) } else { progress = .init() }
-            applySchedules()
+            // Rates go on as they were: callbacks may have set them otherwise than schedules would.
+            if let saved {
+                try restoreTraining(from: saved)
+            } else {
+                progress = .init()
+                applySchedules()
+            }
             let loop = TrainingLoop(
                 trainer: self, module: module, optimization: optimization, loader: loader, validation: validation,
                 batchCount: try trainBatches(of: loader))

@@ -59,6 +59,14 @@ public final class Trainer {
     /// Batches whose gradients make one optimizer step; it changes between epochs only.
     public internal(set) var accumulateGradientBatches = 1
 
+    /// Batches that were skipped, and losses that were not finite, in the newest training epoch that has ended, over all
+    /// ranks; rank 0 prints them when there are any.
+    public internal(set) var irregularBatches = IrregularBatches()
+    /// This rank's in the present epoch.
+    var irregularSoFar = IrregularBatches()
+    /// The optimizers whose first step in this fit was searched for parameters without a gradient.
+    var searchedOptimizers: Set<Int> = []
+
     /// Samples per second of the last fit, validation included; nil before one.
     public internal(set) var samplesPerSecond: Double?
 

@@ -98,6 +98,50 @@ import Testing
         expectGone(ranks, script.output)
     }
 
+    private static func restarting(_ count: Int, ranks: Int = 2) -> String {
+        "set -euo pipefail; source launch/functions.bash; restarts=\(count) first=() later=(resume=last); "
+            + "run_ranks \(ranks) '' \"$@\""
+    }
+
+    private func count(_ text: String, in script: Script) -> Int {
+        script.output.components(separatedBy: text).count - 1
+    }
+
+    /// A rank is killed in the middle of an epoch: the job goes on where its checkpoint was made, to the same bits.
+    @Test(arguments: [1, 2]) func aKilledJobIsStartedAgain(ranks: Int) throws {
+        let options = ["global=6", "epochs=3", "saveEvery=1", "saveIn=run"]
+        let whole = try ScratchDirectory(), scratch = try ScratchDirectory()
+        let launch = Self.restarting(2, ranks: ranks)
+        #expect(try Script(launch, ["train", whole.path] + options, in: whole).wait() == 0)
+        let killed = try Script(launch, ["train", scratch.path, "killOnceAt=6"] + options, in: scratch)
+        #expect(try killed.wait() == 0, "\(killed.output)")
+        let said = "launch/train: the job died with status 137; going on from its newest checkpoint, with "
+        #expect(count(said, in: killed) == 1 && count(said + "1 more restarts at most\n", in: killed) == 1)
+        #expect(try tensors(scratch.file("final.h5")) == tensors(whole.file("final.h5")))
+
+        // One that dies each time is not started for ever.
+        let other = try ScratchDirectory()
+        let hopeless = try Script(launch, ["train", other.path, "killAt=6"] + options, in: other)
+        #expect(try hopeless.wait() == 137 && count(said, in: hopeless) == 2, "\(hopeless.output)")
+    }
+
+    @Test func whatWouldHappenAgainIsNotStartedAgain() throws {
+        let scratch = try ScratchDirectory()
+        for ranks in [1, 2] {
+            let wrong = try Script(Self.restarting(3, ranks: ranks), ["no scenario", scratch.path], in: scratch)
+            #expect(try wrong.wait() == 1 && count("there is no scenario", in: wrong) == 1, "\(wrong.output)")
+        }
+        let stopped = try Script(Self.restarting(3), arguments("slow", scratch), in: scratch)
+        _ = try stopped.ranks(2)
+        stopped.send(SIGTERM)
+        #expect(try stopped.wait() == 143 && count("the job died", in: stopped) == 0, "\(stopped.output)")
+        // Reported errors, traps, and ends that were asked for; then those of ranks that were killed or crashed.
+        let statuses = "0 1 2 64 130 132 133 138 143 129 134 135 136 137 139"
+        let judge = try Script(
+            "source launch/functions.bash; for s in \(statuses); do ! has_died $s || echo $s; done", [], in: scratch)
+        #expect(try judge.wait() == 0 && judge.output == "129\n134\n135\n136\n137\n139\n")
+    }
+
     @Test func withoutASignalTheStatusIsTheProgramsOwn() throws {
         let scratch = try ScratchDirectory()
         #expect(try Script(Self.launch, ["gather", scratch.path, "epochs=1"], in: scratch).wait() == 0)

@@ -164,4 +164,20 @@ import Testing
         #expect(try text(run + "/metrics/a b:c").hasSuffix(" nan 5\n"))
         #expect(try text(run + "/meta.yaml").contains("\nstatus: 5\n"))
     }
+
+    /// The learning rate of an optimizer that gets a second group: a metric, and metrics behind a slash.
+    @Test func aMetricMayHaveTheNameOfAFolder() throws {
+        let logger = try MLflowLogger(root: scratch.file("store"), experiment: "one", run: "r")
+        for (step, names) in [["lr", "a/b"], ["lr/head", "a", "a.b"], ["lr", "lr/head", "a"]].enumerated() {
+            let values = names.enumerated().map { ($1, Double($0)) }
+            try logger.log(MetricRecord(epoch: 0, batch: step, step: step, samples: 0, seconds: 0, values: values))
+        }
+        try logger.finalize("finished")
+        let metrics = try #require(logger.directory) + "/metrics"
+        let wanted = ["lr": "0 2", "lr.head": "1 2", "a/b": "0", "a_": "1 2", "a.b": "1"]
+        for (file, steps) in wanted {
+            let lines = try text("\(metrics)/\(file)").split(separator: "\n")
+            #expect(lines.compactMap { $0.split(separator: " ").last }.joined(separator: " ") == steps, "\(file)")
+        }
+    }
 }

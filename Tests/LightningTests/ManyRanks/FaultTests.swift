@@ -112,6 +112,15 @@ import Testing
 
     // MARK: - What is no fault
 
+    /// Preparing data takes as long as it takes; elsewhere a rank that lets the others wait so long ends the job.
+    @Test func preparingDataMayOutlastTheWatchdog() throws {
+        let long = try SelfTest.success(
+            "slow rank", ["kind=prepareData", "epochs=1"], in: try ScratchDirectory(), ranks: 2)
+        #expect(long["finished"] == "6" && !long.run.output.contains("waits since"), "\(long.run.output)")
+        let stuck = try SelfTest("slow rank", ["kind=setup", "epochs=1"], in: try ScratchDirectory(), ranks: 2)
+        #expect(stuck.run.status == 1 && stuck.run.output.contains("; ending the job"), "\(stuck.run.output)")
+    }
+
     @Test func aSignalToOneRankStopsAllAfterTheSameBatch() throws {
         let scratch = try ScratchDirectory()
         let arguments = ["kind=terminate", "global=6", "saveEvery=100"]

@@ -36,4 +36,21 @@ import Testing
             #expect(try largestDifference(tensors(scratch.file("\(ranks).h5")), wanted) < 1e-12, "\(ranks) ranks")
         }
     }
+
+    /// A module knows its trainer weakly; the world it is in does not go with the trainer.
+    @Test func aModuleWithoutATrainerKnowsItsWorld() throws {
+        for ranks in [0, 1, 3] {
+            let scratch = try ScratchDirectory()
+            let test = try SelfTest.success("without trainer", ["perRank=2"], in: scratch, ranks: ranks)
+            let all = (0..<max(ranks, 1)).map(Double.init)
+            #expect(test["place"] == "0/\(all.count) 0 0")
+            #expect(test["gathered"] == "\(all)" && test["mean"] == "\(all.reduce(0, +) / Double(all.count))")
+            #expect(test.run.output.split(separator: "\n").count { $0.hasPrefix("place:") } == 1, "rank 0 alone prints")
+        }
+        let wrong = try SelfTest(
+            "without trainer", ["perRank=2", "kind=gradients"], in: try ScratchDirectory(), ranks: 2)
+        let message =
+            "error: allGather: with syncGradients the ranks do the backward pass together, which a trainer sees to; ToyModule has none (any more)"
+        #expect(wrong.run.status == 1 && wrong.run.output.contains(message), "\(wrong.run.output)")
+    }
 }
