@@ -91,7 +91,9 @@ struct GoldenModule: Sendable {
 }
 
 /// Every case of the golden file but those of several batches.
-let goldenModules: [String: GoldenModule] = [
+let goldenModules = basicModules.merging(recurrentModules) { first, _ in first }
+
+private let basicModules: [String: GoldenModule] = [
     "linear": .init { Linear(5, 7) },
     "linear.plain": .init { Linear(5, 7, bias: false) },
     "linear.vector": .init { Linear(5, 2) },

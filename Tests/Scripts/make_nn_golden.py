@@ -37,14 +37,14 @@ def put_state(name, module):
         archive.put(f"{name}/state/{key}", value, "f4" if value.is_floating_point() else "i8")
 
 
-def record(name, module, *inputs, score=None, training=True):
-    """State, inputs, output, gradients of the input and of all parameters."""
+def record(name, module, *inputs, call=None, training=True):
+    """State, inputs, output (what `call` makes of module and inputs), gradients of inputs and of all parameters."""
     module = fill(module.to(torch.float64)).train(training)
     put_state(name, module)
     arguments = [x.clone().requires_grad_() if x.is_floating_point() else x for x in inputs]
     for i, x in enumerate(inputs):
         archive.put(f"{name}/input{i}", x, "f4" if x.is_floating_point() else "i8")
-    output = module(*arguments)
+    output = call(module, *arguments) if call else module(*arguments)
     archive.put(f"{name}/output", output, "f8")
     if output.requires_grad:
         (output.reshape(-1) * weights(output.numel())).sum().backward()
@@ -176,6 +176,41 @@ def moments(name, module, batches):
     archive.put(f"{name}/evaluated", module(batches[0]), "f8")
 
 
+def joined(results):
+    """All tensors of nested tuples in one vector."""
+    if isinstance(results, torch.Tensor):
+        return results.reshape(-1)
+    return torch.cat([joined(result) for result in results])
+
+
+def recurrent():
+    """Output and states after the last step, one after the other."""
+    plain = lambda module, x: joined(module(x))
+    given = lambda module, x, *state: joined(module(x, state if len(state) > 1 else state[0]))
+
+    def packed(*lengths):
+        def call(module, x):
+            steps = nn.utils.rnn.pack_padded_sequence(
+                x, torch.tensor(lengths), batch_first=module.batch_first, enforce_sorted=False)
+            output, state = module(steps)
+            length = x.shape[1 if module.batch_first else 0]
+            output, _ = nn.utils.rnn.pad_packed_sequence(
+                output, batch_first=module.batch_first, total_length=length)
+            return joined((output, state))
+        return call
+
+    for name, kind in {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}.items():
+        record(name, kind(4, 3), normal(5, 2, 4), call=plain)
+        record(f"{name}.single", kind(2, 5, bias=False), normal(1, 3, 2), call=plain)
+        record(f"{name}.deep", kind(4, 3, num_layers=2, bidirectional=True, batch_first=True), normal(2, 5, 4),
+               call=plain)
+        states = [normal(4, 2, 3) for _ in range(2 if kind is nn.LSTM else 1)]
+        record(f"{name}.given", kind(4, 3, num_layers=2, bidirectional=True), normal(5, 2, 4), *states, call=given)
+        record(f"{name}.lengths", kind(3, 4, num_layers=2, bidirectional=True, batch_first=True), normal(3, 4, 3),
+               call=packed(2, 4, 1))
+    record("rnn.relu", nn.RNN(4, 3, nonlinearity="relu", num_layers=2), normal(5, 2, 4), call=plain)
+
+
 def main(folder):
     torch.use_deterministic_algorithms(True)
     layers()
@@ -184,6 +219,7 @@ def main(folder):
     moments("batchNorm.settings", nn.BatchNorm2d(3, eps=1e-2, momentum=0.4), images)
     moments("batchNorm.cumulative", nn.BatchNorm2d(3, momentum=None), images)
     moments("batchNorm.rows", nn.BatchNorm1d(3), [normal(n, 3, shift=1) for n in (5, 2)])
+    recurrent()
     archive.write(folder, "layers")
 
 
