@@ -211,6 +211,75 @@ def recurrent():
     record("rnn.relu", nn.RNN(4, 3, nonlinearity="relu", num_layers=2), normal(5, 2, 4), call=plain)
 
 
+def more_layers():
+    x = normal(3, 4, 6, scale=2)
+    for name, module in {
+        "leakyReLU": nn.LeakyReLU(0.2), "prelu": nn.PReLU(), "prelu.channels": nn.PReLU(4), "elu": nn.ELU(1.5),
+        "softplus": nn.Softplus(), "softplus.sharp": nn.Softplus(3), "hardtanh": nn.Hardtanh(-0.5, 1.5),
+        "relu6": nn.ReLU6(), "softmax": nn.Softmax(1), "logSoftmax": nn.LogSoftmax(-1), "logSigmoid": nn.LogSigmoid(),
+        "mish": nn.Mish(), "hardsigmoid": nn.Hardsigmoid(), "hardswish": nn.Hardswish(),
+        "flatten.middle": nn.Flatten(1, 2), "unflatten": nn.Unflatten(1, (2, -1)),
+    }.items():
+        record(name, module, x * 3 if name in ["relu6", "hardsigmoid", "hardswish"] else x)
+    images = normal(2, 4, 7, 6, shift=0.5)
+    record("groupNorm", nn.GroupNorm(2, 4), images)
+    record("groupNorm.plain", nn.GroupNorm(4, 4, eps=1e-3, affine=False), images)
+    record("groupNorm.rows", nn.GroupNorm(1, 4), normal(5, 4))
+    record("conv1d", nn.Conv1d(4, 6, 3), x)
+    record("conv1d.grouped", nn.Conv1d(4, 6, 3, stride=2, padding=2, dilation=2, groups=2, bias=False), x)
+    record("convTranspose", nn.ConvTranspose2d(4, 6, 3), images)
+    record("convTranspose.few", nn.ConvTranspose2d(4, 3, 4, stride=2, padding=1), images)
+    record("convTranspose.padded", nn.ConvTranspose2d(4, 5, 3, stride=2, padding=1, output_padding=1), images)
+    record("convTranspose.grouped", nn.ConvTranspose2d(4, 6, (3, 2), (3, 2), (2, 0), (2, 0), 2, False, (2, 1)), images)
+    record("maxPool1d", nn.MaxPool1d(3, 2, 1), x)
+    record("averagePool1d", nn.AvgPool1d(2), x)
+    record("adaptiveAveragePool", nn.AdaptiveAvgPool2d((3, 4)), images)
+    record("adaptiveAveragePool.larger", nn.AdaptiveAvgPool2d((9, 6)), images)
+    record("adaptiveAveragePool.one", nn.AdaptiveAvgPool2d(1), images)
+    record("upsample.nearest", nn.Upsample(scale_factor=2), images)
+    record("upsample.nearest.size", nn.Upsample((10, 4)), images)
+    record("upsample.bilinear", nn.Upsample(scale_factor=2, mode="bilinear"), images)
+    record("upsample.bilinear.size", nn.Upsample((5, 11), mode="bilinear"), images)
+    record("upsample.bilinear.corners", nn.Upsample((5, 11), mode="bilinear", align_corners=True), images)
+
+
+def transformers():
+    x, y = normal(2, 5, 8), normal(2, 3, 8)
+    hidden = torch.zeros(3, 5, dtype=torch.bool)
+    hidden[0, 2] = hidden[1, 2] = hidden[1, 4] = True
+    padding = torch.zeros(2, 5, dtype=torch.bool)
+    padding[0, 3:] = padding[1, 4] = True
+    shifts = (torch.arange(25) % 7).to(torch.float64).reshape(5, 5) / 4 - 0.5
+    causal = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1)
+    short = torch.triu(torch.ones(3, 3, dtype=torch.bool), 1)
+
+    def attention(name, *inputs, bias=True, **arguments):
+        record(name, nn.MultiheadAttention(8, 2, bias=bias, batch_first=True), *inputs,
+               call=lambda module, *t: module(*(t if len(t) == 3 else t * 3), need_weights=False, **arguments)[0])
+
+    attention("multihead", x)
+    attention("multihead.causal", x, attn_mask=causal)
+    attention("multihead.plain", x, bias=False)
+    attention("multihead.padded", x, key_padding_mask=padding)
+    attention("multihead.padded.causal", x, key_padding_mask=padding, attn_mask=causal)
+    attention("multihead.added", x, attn_mask=shifts)
+    attention("multihead.cross", y, x, x * 0.5)
+    attention("multihead.cross.hidden", y, x, x * 0.5, attn_mask=hidden)
+    attention("multihead.cross.padded", y, x, x * 0.5, key_padding_mask=padding)
+
+    plain = dict(d_model=8, nhead=2, dim_feedforward=12, dropout=0.0, batch_first=True)
+    first = dict(plain, activation="gelu", norm_first=True, layer_norm_eps=1e-3, bias=False)
+    record("encoderLayer", nn.TransformerEncoderLayer(**plain), x, call=lambda m, x: m(x, src_mask=causal))
+    record("encoderLayer.normFirst", nn.TransformerEncoderLayer(**first), x,
+           call=lambda m, x: m(x, src_key_padding_mask=padding))
+    record("decoderLayer", nn.TransformerDecoderLayer(**plain), y, x, call=lambda m, y, x: m(y, x, tgt_mask=short))
+    record("decoderLayer.normFirst", nn.TransformerDecoderLayer(**first), y, x,
+           call=lambda m, y, x: m(y, x, memory_mask=hidden, memory_key_padding_mask=padding))
+    record("transformerEncoder", nn.TransformerEncoder(nn.TransformerEncoderLayer(**plain), 2), x)
+    record("fullTransformer", nn.Transformer(num_encoder_layers=2, num_decoder_layers=1, **plain), x, y,
+           call=lambda m, x, y: m(x, y, tgt_mask=short, src_key_padding_mask=padding, memory_key_padding_mask=padding))
+
+
 def main(folder):
     torch.use_deterministic_algorithms(True)
     layers()
@@ -220,6 +289,8 @@ def main(folder):
     moments("batchNorm.cumulative", nn.BatchNorm2d(3, momentum=None), images)
     moments("batchNorm.rows", nn.BatchNorm1d(3), [normal(n, 3, shift=1) for n in (5, 2)])
     recurrent()
+    more_layers()
+    transformers()
     archive.write(folder, "layers")
 
 
