@@ -90,4 +90,23 @@ struct RecurrentTests {
         #expect(network.outputSize == 6)
         #expect(LSTM(5, 3, bias: false).namedParameters.map(\.name) == ["weight_ih_l0", "weight_hh_l0"])
     }
+
+    @Test func misuseStopsWithShapes() async throws {
+        let input = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = GRU(3, 4, batchFirst: true)(Tensor.zeros([2, 5, 4]))
+        }
+        #expect(text(input).contains("RecurrentNetwork: input [2, 5, 4] instead of [batch, steps, 3]"))
+        let state = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = GRU(3, 4, layers: 2)(Tensor.zeros([5, 2, 3]), initial: Tensor.zeros([1, 2, 4]))
+        }
+        #expect(text(state).contains("initial state [1, 2, 4] instead of [2, 2, 4]"))
+        let lengths = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+            _ = GRU(3, 4)(Tensor.zeros([5, 2, 3]), lengths: [5, 0])
+        }
+        #expect(text(lengths).contains("lengths [5, 0] for 2 rows; each is 1 … 5"))
+    }
+
+    private func text(_ result: ExitTest.Result?) -> String {
+        String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    }
 }

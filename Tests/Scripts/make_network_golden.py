@@ -108,10 +108,10 @@ class BidirectionalClassifier(nn.Module):
 
 def main(folder):
     torch.use_deterministic_algorithms(True)
-    images, labels = values("images", (4, 3, 64, 64)), torch.tensor([3, 1, 4, 1])
+    images, labels = values("images", (4, 3, 48, 48)), torch.tensor([3, 1, 4, 1])
     for name in ["resnet18", "resnet34", "resnet50"]:
         record(name, getattr(models, name)(num_classes=10), images, labels, rate=5e-4 if name == "resnet50" else None)
-    small, few = values("small", (2, 3, 48, 64)), torch.tensor([5, 9])
+    small, few = values("small", (2, 3, 32, 48)), torch.tensor([5, 9])
     for name in ["vgg11", "vgg11_bn", "vgg16", "vgg16_bn"]:
         network = getattr(models, name)(num_classes=10, dropout=0.0, init_weights=False)
         # Three times four thousand columns would be all that the test does.

@@ -32,11 +32,11 @@ import Testing
         }
 
         static func residual(_ depth: ResNet.Depth) -> Case {
-            Case(images: "images", [4, 3, 64, 64], labels: [3, 1, 4, 1]) { ResNet(depth, classes: 10) }
+            Case(images: "images", [4, 3, 48, 48], labels: [3, 1, 4, 1]) { ResNet(depth, classes: 10) }
         }
 
         static func vgg(_ depth: VGG.Depth, normalized: Bool = false) -> Case {
-            Case(images: "small", [2, 3, 48, 64], labels: [5, 9]) {
+            Case(images: "small", [2, 3, 32, 48], labels: [5, 9]) {
                 VGG(depth, normalized: normalized, classes: 10, hidden: 24, dropout: 0)
             }
         }
@@ -92,13 +92,14 @@ import Testing
         try check(name, .float64, tolerance: name == "wordTransformer" ? 1e-6 : 1e-9)
     }
 
-    /// Logits and loss as near as their type is.
+    /// As near as single precision is.
     ///
-    /// Where a rectifier's input is near 0 its gradient may be there or not, and
-    /// batch norm over few samples makes more of it: PyTorch's own gradients of `resnet50` differ from its `float64` ones
-    /// by 6e-3 of their norm.
+    /// Where a rectifier's input is near 0 its gradient may be there or not, and batch norm over few samples makes more
+    /// of it: PyTorch's own gradients of `resnet50` in `float32` differ from its `float64` ones by 2e-2 of their norm, its
+    /// logits by 5e-5 of the largest.
     @Test(arguments: ["resnet50", "vgg16", "bidirectional.lstm"]) func agreesInSinglePrecision(name: String) throws {
-        try check(name, .float32, tolerance: 1e-4, gradients: name == "resnet50" ? 2e-2 : 1e-4)
+        let isDeep = name == "resnet50"
+        try check(name, .float32, tolerance: isDeep ? 5e-4 : 1e-4, gradients: isDeep ? 5e-2 : 1e-4)
     }
 
     /// The task trains like PyTorch: losses of three steps of gradient descent with momentum.
@@ -112,9 +113,9 @@ import Testing
             switch name {
             case "resnet50":
                 TensorDataset(
-                    inputs: KeyedNumbers.values("images", [4, 3, 64, 64]), labels: Tensor([Int64(3), 1, 4, 1]))
+                    inputs: KeyedNumbers.values("images", [4, 3, 48, 48]), labels: Tensor([Int64(3), 1, 4, 1]))
             case "vgg16":
-                TensorDataset(inputs: KeyedNumbers.values("small", [2, 3, 48, 64]), labels: Tensor([Int64(5), 9]))
+                TensorDataset(inputs: KeyedNumbers.values("small", [2, 3, 32, 48]), labels: Tensor([Int64(5), 9]))
             default:
                 TensorDataset(
                     inputs: Tensor(KeyedNumbers.words("tokens", 45).map { Int64($0 % 50) }, shape: [5, 9]),
