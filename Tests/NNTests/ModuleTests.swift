@@ -29,6 +29,25 @@ struct ModuleTests {
         let codes = [1: "x"]
     }
 
+    @Test func countingAndApplying() {
+        let embedding = Embedding(7, 3)
+        let network = Sequential {
+            embedding
+            Sequential {
+                Linear(3, 3)
+                ReLU()
+            }
+            Linear(weight: embedding.weight)
+        }
+        #expect(network.parameterCount() == 21 + 12)
+        #expect(network.namedParameters.map(\.name) == ["0.weight", "1.0.weight", "1.0.bias"])
+        embedding.freeze()
+        #expect(network.parameterCount(onlyTrainable: true) == 12)
+        var seen: [String] = []
+        network.apply { seen.append("\(type(of: $0))") }
+        #expect(seen == ["Embedding", "Sequential", "Linear", "ReLU", "Linear", "Sequential"])
+    }
+
     @Test func superclassesComeFirst() {
         let module = Derived()
         #expect(module.namedParameters.map(\.name) == ["first.weight", "first.bias", "scale", "second.weight"])

@@ -196,6 +196,34 @@ void ck_gather_outer(ck_dtype t, const ck_gather *g, const void *source, int64_t
                      int64_t high, int64_t first_output, int64_t last_output, const void *gradient, int64_t pitch,
                      void *sums, int64_t sums_pitch);
 
+// Recurrent layers ------------------------------------------------------------------------------------------------------
+
+typedef enum { CK_RNN_TANH, CK_RNN_RELU, CK_LSTM, CK_GRU } ck_recurrent_cell;
+
+/// A step of a recurrent layer over a batch. Rows whose length does not exceed `step` keep their state.
+typedef struct {
+    ck_recurrent_cell cell;
+    /// Elements of a row's state.
+    int64_t size;
+    int64_t step;
+    /// One for each row; null when all rows have the step.
+    const int64_t *lengths;
+} ck_recurrence;
+
+/// The next states of rows first ..< last, from the products of the inputs (x) and of the states (in `saved`).
+///
+/// Gates lie side by side as in PyTorch. In `saved` the products are replaced by what the gradient needs: i f g o for
+/// LSTM; r z · n for GRU, whose rows are four states wide, the product of the state's third part between z and n. For
+/// the others `saved` is `next_state`. Cells are only touched for LSTM.
+void ck_recurrent_step(const ck_recurrence *r, ck_dtype t, int64_t first, int64_t last, const void *inputs,
+                       const void *state, const void *cell, void *saved, void *next_state, void *next_cell);
+/// Gradients of both products, gx and gp (written for GRU only: the others' are the same). `carried` comes in as the
+/// gradient of the next state and goes out as that of the state without the part through the product; `carried_cell`
+/// likewise.
+void ck_recurrent_gradient(const ck_recurrence *r, ck_dtype t, int64_t first, int64_t last, const void *saved,
+                           const void *state, const void *cell, const void *next_cell, const void *g, void *carried,
+                           void *carried_cell, void *gx, void *gp);
+
 // Convolution by Winograd's filtering: 3 × 3 windows one step apart, channels and outputs in multiples of 16 ---------------
 //
 // A patch is 4 × 4 results; patches are counted over images. `w` describes the convolution, source and out lie channels

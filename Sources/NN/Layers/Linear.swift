@@ -22,6 +22,15 @@ public final class Linear: Module, Layer {
         self.bias = bias ? Parameter(Initializer.fanIn(inputs)([outputs])) : nil
     }
 
+    /// A linear layer over parameters of another module: tied weights, which are trained and saved once.
+    public init(weight: Parameter, bias: Parameter? = nil) {
+        require(
+            weight.shape.count == 2 && (bias.map { $0.shape == [weight.shape[0]] } ?? true), "Linear",
+            "weight \(weight.shape), bias \(bias.map { "\($0.shape)" } ?? "none")")
+        self.weight = weight
+        self.bias = bias
+    }
+
     /// `[…, inputs]` to `[…, outputs]`.
     public func callAsFunction(_ input: Tensor) -> Tensor {
         input.linear(weight: weight.value, bias: bias?.value)
