@@ -11,7 +11,7 @@ import Tensors
 ///
 /// Rows are read in blocks of whole chunks of the file, so that none is unpacked twice for a batch, and blocks stay in a
 /// cache of limited size. In random order over a file much larger than the cache nearly every sample costs the reading of
-/// a block; ``BlockShuffle`` is a random order that reads each block about once. Loaders read on a thread of their own,
+/// a block; ``BlockShuffle`` is a random order that reads each block once. Loaders read on a thread of their own,
 /// and the file is opened without locks.
 public final class HDF5ColumnDataset: Dataset {
     /// The number of samples: the first extent of all columns.

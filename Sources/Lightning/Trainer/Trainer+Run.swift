@@ -27,6 +27,7 @@ extension Trainer {
         // A run that failed may have left something in them.
         for (_, metric) in module.namedMetrics { metric.reset() }
         data?.trainer = self
+        dataModule = data
         // Elsewhere there is nothing to save, and a signal does what it always does.
         if stage == .fit { SignalWatch.install() }
         defer { if status != .interrupted { SignalWatch.remove() } }
@@ -58,6 +59,7 @@ extension Trainer {
         let isInterruption = error is Interrupted
         status = isInterruption ? .interrupted : .failed
         logging.scope = .none("after a failure")
+        dataModule?.onException(error)
         for callback in callbacks { callback.onException(self, module, error) }
         for logger in loggers { try? logger.finalize(isInterruption ? "interrupted" : "failed") }
         // All ranks are interrupted together; anything else may have happened to this rank alone.
