@@ -122,8 +122,11 @@ private final class Worker: @unchecked Sendable {
     private let isParked = Atomic<Bool>(false)
     private var seen = 0
 
-    /// Spins before parking: about 20 µs, longer than the gap between two operations of a step.
-    static let spins = 4_000
+    /// Spins before parking: about 200 µs, longer than the gap between two operations of a step.
+    ///
+    /// A thread that parks within a step pays for being woken, and the kernel may wake it on the core of the thread
+    /// that woke it, where the two take turns for the rest of the run.
+    static let spins = 40_000
 
     /// Lets the thread go on; called by the pool, once for each operation.
     func engage() {
