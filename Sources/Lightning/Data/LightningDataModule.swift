@@ -1,4 +1,5 @@
 import Checkpoints
+import DataLoading
 
 /// Where a run's data comes from: what to fetch once, what each rank sets up, and the loaders.
 ///
@@ -21,6 +22,13 @@ open class LightningDataModule {
     open func setup(_ stage: RunStage) throws {}
     /// Cleans up after a run that succeeded.
     open func teardown(_ stage: RunStage) throws {}
+    /// Changes a batch before it is transferred, instead of the module's hook; nil leaves it to that.
+    open func onBeforeBatchTransfer(_ batch: any DataBatch, dataLoaderIndex: Int) throws -> (any DataBatch)? { nil }
+    /// Moves a batch to where the model is, instead of the module's hook; nil leaves it to that.
+    open func transferBatchToDevice(_ batch: any DataBatch, dataLoaderIndex: Int) throws -> (any DataBatch)? { nil }
+    /// Changes a batch after it was transferred, instead of the module's hook; nil leaves it to that.
+    open func onAfterBatchTransfer(_ batch: any DataBatch, dataLoaderIndex: Int) throws -> (any DataBatch)? { nil }
+
     /// After a run failed, or was ended by a signal.
     open func onException(_ error: any Error) {}
 

@@ -120,10 +120,10 @@ extension Trainer {
             )
         }
         if sampler.isStream { return count }
-        let least = count > 0 ? sampler.globalCount(ofBatch: count - 1) : 0
-        guard manualState == nil || count == 0 || least >= worldSize else {
+        if manualState != nil, let short = (0..<count).first(where: { sampler.globalCount(ofBatch: $0) < worldSize }) {
+            let name = short == count - 1 ? "the last batch" : "batch \(short)"
             throw TrainingError(
-                "the last batch has \(least) samples for \(worldSize) ranks, and a module that applies gradients itself needs one on each; give the training loader dropsLast: true, or batches of another size"
+                "\(name) has \(sampler.globalCount(ofBatch: short)) samples for \(worldSize) ranks, and a module that applies gradients itself needs one on each; give the training loader dropsLast: true, or batches of another size"
             )
         }
         return count

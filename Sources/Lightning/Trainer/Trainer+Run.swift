@@ -109,9 +109,17 @@ extension Trainer {
     func transfer<Batch: DataBatch>(boxed batch: any DataBatch, to module: LightningModule, dataLoaderIndex: Int = 0)
         throws -> (typed: Batch, boxed: any DataBatch)
     {
-        let before = try module.onBeforeBatchTransfer(batch, dataLoaderIndex: dataLoaderIndex)
-        let moved = try module.transferBatchToDevice(before, dataLoaderIndex: dataLoaderIndex)
-        let after = try module.onAfterBatchTransfer(moved, dataLoaderIndex: dataLoaderIndex)
+        // A data module's hooks come instead of the module's, where it has them.
+        let (data, index) = (dataModule, dataLoaderIndex)
+        let before =
+            try data?.onBeforeBatchTransfer(batch, dataLoaderIndex: index)
+            ?? module.onBeforeBatchTransfer(batch, dataLoaderIndex: index)
+        let moved =
+            try data?.transferBatchToDevice(before, dataLoaderIndex: index)
+            ?? module.transferBatchToDevice(before, dataLoaderIndex: index)
+        let after =
+            try data?.onAfterBatchTransfer(moved, dataLoaderIndex: index)
+            ?? module.onAfterBatchTransfer(moved, dataLoaderIndex: index)
         guard let typed = after as? Batch else {
             throw TrainingError(
                 "the batch-transfer hooks of \(type(of: module)) made a \(type(of: after)) of a \(Batch.self)")

@@ -164,6 +164,49 @@ private final class CountingData: LightningDataModule, HyperparameterDataModule,
         #expect(data.errors == ["sample 1 cannot be read"])
     }
 
+    /// The hooks of a data module come instead of the module's, one by one.
+    @Test func batchesOnTheirWay() throws {
+        final class Halving: LightningDataModule, TrainingData {
+            var heard: [String] = []
+            func trainDataLoader() -> DataLoader<NumberedBatch> {
+                DataLoader(NumberedDataset(count: 2), batchSize: 2, shuffles: false)
+            }
+            override func onBeforeBatchTransfer(_ batch: any DataBatch, dataLoaderIndex: Int) -> (any DataBatch)? {
+                heard.append("data before")
+                guard var numbered = batch as? NumberedBatch else { return nil }
+                numbered.targets = numbered.targets * 0.5
+                return numbered
+            }
+        }
+        final class Listening: LightningModule, TrainingModule {
+            private let weight = Parameter(Tensor([1.0]))
+            var heard: [String] = []
+            var targets: [Double] = []
+            func trainingStep(_ batch: NumberedBatch, batchIndex: Int) -> Tensor {
+                targets = batch.targets.doubles
+                return (weight.value * batch.targets).sum()
+            }
+            func configureOptimizers() -> OptimizerConfiguration { .init(SGD(parameters, learningRate: 0.1)) }
+            override func onBeforeBatchTransfer(_ batch: any DataBatch, dataLoaderIndex: Int) -> any DataBatch {
+                heard.append("before")
+                return batch
+            }
+            override func onAfterBatchTransfer(_ batch: any DataBatch, dataLoaderIndex: Int) -> any DataBatch {
+                heard.append("after")
+                return batch
+            }
+        }
+        let (data, module) = (Halving(), Listening())
+        try run(1).makeTrainer().fit(module, data: data)
+        #expect(data.heard == ["data before"] && module.heard == ["after"])
+        let targets = try NumberedDataset(count: 2).batch(at: [0, 1]).targets
+        #expect(module.targets == (targets * 0.5).doubles)
+        // Without the data module they are the module's again.
+        try run(1).makeTrainer().fit(module, train: data.trainDataLoader())
+        #expect(data.heard.count == 1 && module.heard == ["after", "before", "after"])
+        #expect(module.targets == targets.doubles)
+    }
+
     /// What a data module of data sets cannot do does not compile; what it can is what it was given.
     @Test func dataModulesOfDataSets() throws {
         func set(_ count: Int) -> NumberedDataset { NumberedDataset(count: count) }
