@@ -69,6 +69,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .executableTarget(name: "classifier-example", dependencies: ["Lightning"], swiftSettings: safe),
+        .target(name: "DocumentSamples", dependencies: ["ExampleModules", "Lightning"], swiftSettings: safe),
+        .executableTarget(
+            name: "document-samples", dependencies: ["DocumentSamples", "ExampleModules", "Lightning"],
+            swiftSettings: safe),
         .executableTarget(name: "mpi-selftest", dependencies: ["MPI", "DataParallel"], swiftSettings: strict),
         .executableTarget(
             name: "trainer-selftest", dependencies: ["Lightning", "DataParallel", "Checkpoints", "TrainerFixtures"],
@@ -103,5 +107,9 @@ let package = Package(
             name: "LightningTests",
             dependencies: ["Lightning", "Checkpoints", "HDF5", "ExampleModules", "TestSupport", "TrainerFixtures"],
             resources: [.copy("Golden")], swiftSettings: strict),
+        .testTarget(
+            name: "DocumentSamplesTests",
+            dependencies: ["DocumentSamples", "ExampleModules", "Lightning", "TestSupport", "TrainerFixtures"],
+            swiftSettings: strict),
     ]
 )

@@ -25,7 +25,21 @@ public final class Sequential: Module, Layer {
     }
 
     /// The output of the last layer.
-    public func callAsFunction(_ input: Tensor) -> Tensor { layers.reduce(input) { $1($0) } }
+    ///
+    /// A ``Linear`` layer and the ``ReLU`` after it are one operation.
+    public func callAsFunction(_ input: Tensor) -> Tensor {
+        var output = input
+        var rest = layers[...]
+        while let layer = rest.popFirst() {
+            if let linear = layer as? Linear, rest.first is ReLU {
+                rest.removeFirst()
+                output = linear.rectified(output)
+            } else {
+                output = layer(output)
+            }
+        }
+        return output
+    }
 }
 
 /// Collects the layers written in the braces of a ``Sequential``.

@@ -257,4 +257,19 @@ struct ModuleTests {
         }
         expectRefusal(single, "a batch of one value per channel has no variance")
     }
+
+    @Test func chainsThatRunLayersTogetherGiveTheSame() {
+        let layers: [any Layer] = [
+            Linear(3, 8), ReLU(), ReLU(), Linear(8, 8), Tanh(), Linear(8, 4), ReLU(), Linear(4, 2),
+        ]
+        let input = Parameter(Tensor([Float](arrayLiteral: 1, -2, 3, 0.5, 0.25, -1), shape: [2, 3]))
+        func gradients(_ output: Tensor) -> [Float] {
+            input.clearGradient()
+            output.sum().backward()
+            return output.array(of: Float.self) + (input.gradient?.array(of: Float.self) ?? [])
+        }
+        let together = gradients(Sequential(layers)(input.value))
+        let apart = gradients(layers.reduce(input.value) { $1($0) })
+        #expect(together == apart && together.count == 10)
+    }
 }

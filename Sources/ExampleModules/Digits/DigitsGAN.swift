@@ -1,3 +1,4 @@
+import Foundation
 import Lightning
 
 /// The document's adversarial pair: a generator that draws digits from noise, and a discriminator that tells them from
@@ -8,11 +9,13 @@ public final class DigitsGAN: LightningModule, HyperparameterModule, ManualTrain
         /// Height and width of the images, in pixels.
         public var imageSize = 8
         /// Numbers of noise behind an image.
-        public var latent = 16
+        public var latent = 32
         /// Width of the hidden layers.
         public var hidden = 128
+        /// Share of the discriminator's activations dropped in training.
+        public var dropout = 0.3
         /// The learning rate of both optimizers.
-        public var learningRate = 1e-3
+        public var learningRate = 5e-4
 
         /// The defaults suit 8 × 8 digits.
         public init() {}
@@ -29,14 +32,20 @@ public final class DigitsGAN: LightningModule, HyperparameterModule, ManualTrain
         let pixels = settings.imageSize * settings.imageSize
         self.hyperparameters = settings
         generator = Sequential {
-            Linear(settings.latent, settings.hidden)
-            ReLU()
+            for inputs in [settings.latent, settings.hidden] {
+                Linear(inputs, settings.hidden)
+                BatchNorm(settings.hidden)
+                ReLU()
+            }
             Linear(settings.hidden, pixels)
             Sigmoid()
         }
         discriminator = Sequential {
-            Linear(pixels, settings.hidden)
-            ReLU()
+            for inputs in [pixels, settings.hidden] {
+                Linear(inputs, settings.hidden)
+                LeakyReLU()
+                Dropout(settings.dropout)
+            }
             Linear(settings.hidden, 1)
         }
         super.init()
@@ -76,7 +85,8 @@ public final class DigitsGAN: LightningModule, HyperparameterModule, ManualTrain
         }
 
         try withToggledOptimizer(discriminatorOptimizer) {
-            let real = loss(batch.inputs.flattened(), answer: 1), drawn = loss(self(noise).detached, answer: 0)
+            // Not quite sure of real images, the discriminator stays a teacher.
+            let real = loss(batch.inputs.flattened(), answer: 0.9), drawn = loss(self(noise).detached, answer: 0)
             let discriminatorLoss = (real + drawn) / 2
             discriminatorOptimizer.zeroGradients()
             try manualBackward(discriminatorLoss)
@@ -91,10 +101,30 @@ public final class DigitsGAN: LightningModule, HyperparameterModule, ManualTrain
         log("val_distance", (drawn - real).squared().mean().item.squareRoot(), progressBar: true)
     }
 
+    /// Draws the images of the example noise into `images/epoch_0001.png` of the run's directory, and so on.
+    public override func onTrainEpochEnd() throws {
+        let flags = trainer.configuration
+        guard let exampleInputArray, trainer.isGlobalZero, flags.fastDevRun == 0, !flags.barebones else { return }
+        let directory = try trainer.runDirectory() + "/images"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        evaluate()
+        let images = withoutGradient { self(exampleInputArray) }
+        train()
+        let size = hyperparameters.imageSize
+        let picture = imageGrid(images.reshaped(to: [-1, size, size]), columns: 8, magnification: 4)
+        let name = String(format: "epoch_%04d.png", currentEpoch + 1)
+        try Data(PNGImage.encode(picture)).write(to: URL(fileURLWithPath: "\(directory)/\(name)"))
+    }
+
     /// One optimizer for each network.
     public func configureOptimizers() -> [OptimizerConfiguration] {
         [generator, discriminator].map { network in
             .init(Adam(network.parameters, learningRate: hyperparameters.learningRate, betas: (0.5, 0.999)))
         }
     }
+}
+
+/// The larger of x and x / 5: units that are off tell the generator something too.
+private final class LeakyReLU: Module, Layer {
+    func callAsFunction(_ input: Tensor) -> Tensor { Tensor.maximum(input, input * 0.2) }
 }

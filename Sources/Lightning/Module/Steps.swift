@@ -58,12 +58,21 @@ public protocol PredictionModule: LightningModule {
     func predictStep(_ batch: PredictionBatch, batchIndex: Int) throws -> Tensor
 }
 
-/// A module whose hyperparameters are saved with it and rebuild it.
-public protocol HyperparameterModule: LightningModule {
-    /// Everything needed to build the module again.
+/// A module whose hyperparameters are saved with it, in checkpoints and by loggers.
+///
+/// What is not in the struct is not saved, and is given again when the module is loaded: see
+/// ``load(fromCheckpoint:hyperparametersFile:build:)``.
+public protocol SavedHyperparameters: LightningModule {
+    /// What is saved.
     associatedtype Hyperparameters: Codable & Sendable
     /// What this module was built from.
     var hyperparameters: Hyperparameters { get }
+}
+
+/// A module that its hyperparameters rebuild.
+public protocol HyperparameterModule: SavedHyperparameters {
+    /// Everything needed to build the module again.
+    associatedtype Hyperparameters  // again, so that it is inferred from the initializer
     /// Builds the module.
     init(_ hyperparameters: Hyperparameters) throws
 }

@@ -82,7 +82,7 @@ extension Trainer {
         checkpoint.model = module.stateDictionary
         try checkpoint.set("module", String(describing: type(of: module)))
         try checkpoint.set("precision", configuration.precision)
-        if let module = module as? any HyperparameterModule {
+        if let module = module as? any SavedHyperparameters {
             try checkpoint.set("hyperparameters", module.hyperparameters)
         }
         if let data = dataModule as? any HyperparameterDataModule {
@@ -296,28 +296,5 @@ extension Trainer {
     private func restoreStates(_ ranks: [[String: MetricState]]) throws {
         guard let module else { return }
         try LoggedMetrics.restore(ranks, in: module)
-    }
-}
-
-extension HyperparameterModule {
-    /// Builds the module of a checkpoint with its hyperparameters, and loads its weights.
-    ///
-    /// - Parameters:
-    ///   - path: The checkpoint.
-    ///   - override: Changes hyperparameters before the module is built.
-    /// - Throws: ``CheckpointError`` when the file holds another model.
-    public static func load(
-        fromCheckpoint path: String, override: (inout Hyperparameters) -> Void = { _ in }
-    ) throws -> Self {
-        let checkpoint = try Checkpoint.read(from: path, weightsOnly: true)
-        guard var hyperparameters: Hyperparameters = try checkpoint.get("hyperparameters") else {
-            throw CheckpointError("\(path) holds no hyperparameters; build the module yourself and load its weights")
-        }
-        override(&hyperparameters)
-        let module = try Self(hyperparameters)
-        try module.configureModel()
-        try module.onLoadCheckpoint(checkpoint)
-        try module.load(checkpoint.model, strict: module.strictLoading)
-        return module
     }
 }

@@ -153,7 +153,7 @@ extension Trainer {
     }
 
     private func logHyperparameters(of module: LightningModule) throws {
-        guard !loggers.isEmpty, let module = module as? any HyperparameterModule else { return }
+        guard !loggers.isEmpty, let module = module as? any SavedHyperparameters else { return }
         let yaml = try YAMLText.encode(module.hyperparameters)
         for logger in loggers { try logger.logHyperparameters(yaml) }
     }

@@ -26,6 +26,11 @@ public final class Linear: Module, Layer {
     public func callAsFunction(_ input: Tensor) -> Tensor {
         input.linear(weight: weight.value, bias: bias?.value)
     }
+
+    /// What a ``ReLU`` makes of this layer's output, in one operation.
+    func rectified(_ input: Tensor) -> Tensor {
+        input.linear(weight: weight.value, bias: bias?.value, isRectified: true)
+    }
 }
 
 /// A table of vectors, looked up by index.
