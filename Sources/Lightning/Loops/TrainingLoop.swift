@@ -12,10 +12,11 @@ struct TrainingLoop<M: TrainableModule> {
     let trainer: Trainer
     let module: M
     let optimization: any BatchOptimization<M.TrainingBatch>
-    let loader: DataLoader<M.TrainingBatch>
+    let source: LoaderSource<M.TrainingBatch>
     let validation: (any Evaluation)?
-    /// Batches of an epoch, the same on all ranks.
-    let batchCount: Int
+
+    /// Batches of the present epoch, the same on all ranks; `Int.max` of a stream, while it is not known.
+    private var batchCount: Int { trainer.trainBatchCount }
 
     func run() throws {
         guard batchCount > 0 else { return }
@@ -34,39 +35,33 @@ struct TrainingLoop<M: TrainableModule> {
     }
 
     private func runEpoch() throws {
-        let sampler = try loader.sampler(
-            shuffledByDefault: true, seed: trainer.seed, epoch: trainer.progress.epoch,
-            shard: trainer.shard)
-        let count = batchCount
+        let loader = try source.loader(inEpoch: trainer.progress.epoch)
+        let sampler = try trainer.sampler(of: loader, shuffledByDefault: true, epoch: trainer.progress.epoch)
+        trainer.globalBatchSize = sampler.globalBatchSize
+        let batches = try EpochBatches(trainer, loader, sampler, limit: trainer.trainBatches(of: sampler))
+        trainer.trainBatchCount = batches.count
         if trainer.progress.batchInEpoch == 0 {  // not when an epoch is resumed in its middle
             trainer.logging.scope = .trainingEpoch
             try trainer.call({ try $0.onTrainEpochStart(trainer, module) }, { try module.onTrainEpochStart() })
         }
 
-        let batches = loader.batches(of: sampler, from: trainer.progress.batchInEpoch, limit: count)
         var window = AccumulationWindow()
         var mustStop = isFinished  // resumed where only a validation or the end of the epoch was still to come
         while true {
             if trainer.progress.awaitsValidation { mustStop = try validate() || mustStop }
-            guard !mustStop, trainer.progress.batchInEpoch < count, let next = try read(batches) else { break }
+            guard !mustStop, trainer.progress.batchInEpoch < batchCount, let turn = try batches.next() else { break }
+            trainer.trainBatchCount = batches.count
             if let control = try runBatch(
-                next, &window, globalCount: sampler.globalCount(ofBatch: next.index), isLast: next.index == count - 1)
+                turn.batch, &window, globalCount: turn.globalCount, isLast: turn.isLast)
             {
                 if control.signal != 0 { try interrupt(control.signal) }
                 mustStop = try trainer.stopsNow(control)
-                if mustStop, trainer.progress.batchInEpoch < count, validatesInFit {
+                if mustStop, trainer.progress.batchInEpoch < batchCount, validatesInFit {
                     trainer.progress.awaitValidation()
                 }
             }
         }
-        try endEpoch(isComplete: trainer.progress.batchInEpoch >= count)
-    }
-
-    /// The next batch; what goes wrong in reading it is reported as that batch's.
-    private func read(_ batches: BatchIterator<M.TrainingBatch>) throws -> IndexedBatch<M.TrainingBatch>? {
-        Watchdog.phase = TrainingPhase(
-            "reading training data", epoch: trainer.progress.epoch, batch: batches.nextIndex)
-        return try batches.next()
+        try endEpoch(isComplete: trainer.progress.batchInEpoch >= batchCount)
     }
 
     /// One batch: the hooks around it, and what the optimization does with it.
@@ -77,7 +72,7 @@ struct TrainingLoop<M: TrainableModule> {
     ) throws -> StepControl? {
         let index = next.index
         let accumulation = trainer.accumulateGradientBatches
-        window.add(next.sampleIndices.count, of: globalCount)
+        window.add(next.sampleCount, of: globalCount)
         window.ends = (index + 1) % accumulation == 0 || isLast
         window.gathers = accumulation > 1
         let stepsBefore = trainer.progress.step
@@ -111,6 +106,8 @@ struct TrainingLoop<M: TrainableModule> {
         trainer.stepsOfBatch = steps
         if !steps.isEmpty { try trainer.advanceSchedules(.step) }
         if outcome.skipsEpoch {
+            // Of a stream nobody knows how many were left out.
+            if batchCount == .max { trainer.trainBatchCount = index + 1 }
             trainer.progress.skipToEnd(ofEpochWith: batchCount)
         } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index, isLast) {
             trainer.progress.awaitValidation()

@@ -27,6 +27,7 @@ extension Trainer {
         // A run that failed may have left something in them.
         for (_, metric) in module.namedMetrics { metric.reset() }
         data?.trainer = self
+        dataModule = data
         // Elsewhere there is nothing to save, and a signal does what it always does.
         if stage == .fit { SignalWatch.install() }
         defer { if status != .interrupted { SignalWatch.remove() } }
@@ -58,6 +59,7 @@ extension Trainer {
         let isInterruption = error is Interrupted
         status = isInterruption ? .interrupted : .failed
         logging.scope = .none("after a failure")
+        dataModule?.onException(error)
         for callback in callbacks { callback.onException(self, module, error) }
         for logger in loggers { try? logger.finalize(isInterruption ? "interrupted" : "failed") }
         // All ranks are interrupted together; anything else may have happened to this rank alone.
@@ -107,9 +109,17 @@ extension Trainer {
     func transfer<Batch: DataBatch>(boxed batch: any DataBatch, to module: LightningModule, dataLoaderIndex: Int = 0)
         throws -> (typed: Batch, boxed: any DataBatch)
     {
-        let before = try module.onBeforeBatchTransfer(batch, dataLoaderIndex: dataLoaderIndex)
-        let moved = try module.transferBatchToDevice(before, dataLoaderIndex: dataLoaderIndex)
-        let after = try module.onAfterBatchTransfer(moved, dataLoaderIndex: dataLoaderIndex)
+        // A data module's hooks come instead of the module's, where it has them.
+        let (data, index) = (dataModule, dataLoaderIndex)
+        let before =
+            try data?.onBeforeBatchTransfer(batch, dataLoaderIndex: index)
+            ?? module.onBeforeBatchTransfer(batch, dataLoaderIndex: index)
+        let moved =
+            try data?.transferBatchToDevice(before, dataLoaderIndex: index)
+            ?? module.transferBatchToDevice(before, dataLoaderIndex: index)
+        let after =
+            try data?.onAfterBatchTransfer(moved, dataLoaderIndex: index)
+            ?? module.onAfterBatchTransfer(moved, dataLoaderIndex: index)
         guard let typed = after as? Batch else {
             throw TrainingError(
                 "the batch-transfer hooks of \(type(of: module)) made a \(type(of: after)) of a \(Batch.self)")
