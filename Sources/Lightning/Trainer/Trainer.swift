@@ -29,6 +29,8 @@ public final class Trainer {
     public let seed: UInt64
     /// How the ranks work together.
     public let strategy: any Strategy
+    /// What takes the time of the run's parts; nil unless it is asked for.
+    let profiler: Profiler?
     /// The callbacks in the order they run.
     public internal(set) var callbacks: [Callback]
     /// The loggers; only rank 0 has any.
@@ -92,7 +94,8 @@ public final class Trainer {
     /// When the training of the present fit began, in seconds since the trainer was made.
     var trainingBegan = 0.0
     private let start = ContinuousClock.now
-    private var directory: String?
+    /// The run directory, once it is known.
+    private(set) var directory: String?
     private let usesDefaultLogger: Bool
     let configurationText: String?
 
@@ -120,6 +123,7 @@ public final class Trainer {
         } else {
             strategy = SingleProcessStrategy()
         }
+        profiler = configuration.profiler.map { Profiler($0) }
         Parallel.threadCount = configuration.threads ?? world.threads.threads
         usesDefaultLogger = loggers == nil && !configuration.barebones && configuration.fastDevRun == 0
         self.loggers = strategy.isGlobalZero && configuration.fastDevRun == 0 ? loggers ?? [] : []
@@ -132,21 +136,25 @@ public final class Trainer {
         addDefaultCallbacks()
     }
 
-    /// A trainer with the most used flags; the others have their defaults.
+    /// A trainer with the most used flags; those that are left out, and the others, have their defaults, which environment
+    /// variables may set (``Configuration/fromEnvironment(_:)``).
     public convenience init(
-        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int = 1,
+        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int? = nil,
         gradientClipNorm: Double? = nil,
-        fastDevRun: Int = 0, seed: UInt64? = nil, defaultRootDir: String = "lightning_logs", callbacks: [Callback] = [],
+        fastDevRun: Int? = nil, seed: UInt64? = nil, defaultRootDir: String? = nil, callbacks: [Callback] = [],
         loggers: [any MetricLogger]? = nil
     ) throws {
-        var configuration = Configuration()
-        configuration.maxEpochs = maxEpochs
-        configuration.maxSteps = maxSteps
-        configuration.accumulateGradientBatches = accumulateGradientBatches
-        configuration.gradientClipNorm = gradientClipNorm
-        configuration.fastDevRun = fastDevRun
-        configuration.seed = seed
-        configuration.defaultRootDir = defaultRootDir
+        var configuration = try Configuration.fromEnvironment()
+        func set<Value>(_ flag: WritableKeyPath<Configuration, Value>, _ value: Value?) {
+            if let value { configuration[keyPath: flag] = value }
+        }
+        if let maxEpochs { configuration.maxEpochs = maxEpochs }
+        if let maxSteps { configuration.maxSteps = maxSteps }
+        if let gradientClipNorm { configuration.gradientClipNorm = gradientClipNorm }
+        if let seed { configuration.seed = seed }
+        set(\.accumulateGradientBatches, accumulateGradientBatches)
+        set(\.fastDevRun, fastDevRun)
+        set(\.defaultRootDir, defaultRootDir)
         try self.init(configuration: configuration, callbacks: callbacks, loggers: loggers)
     }
 
@@ -252,7 +260,7 @@ public final class Trainer {
         let record = MetricRecord(
             epoch: progress.epoch, batch: progress.batch, step: progress.step, samples: progress.samples,
             seconds: seconds, values: values)
-        for logger in loggers { try logger.log(record) }
+        try timed(.logMetrics) { for logger in loggers { try logger.log(record) } }
     }
 }
 

@@ -22,6 +22,7 @@ extension Tensor {
         }
         let inputs = weight.shape[1], outputs = weight.shape[0]
         let rows = shape.dropLast().reduce(1, *)
+        OperationCount.add(2 * rows * inputs * outputs)
         let x = detached.reshaped(to: [rows, inputs]), w = weight.detached
         let y = Tensor(uninitialized: [rows, outputs], dtype: dtype)
         let biasRow = bias?.detached.contiguous()
