@@ -96,7 +96,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "MPITests", dependencies: ["MPI", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "DataLoadingTests", dependencies: ["DataLoading", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "DataLoadingTests", dependencies: ["DataLoading", "HDF5", "TestSupport"],
+            resources: [.copy("Golden")],
+            swiftSettings: strict),
         .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "DataParallelTests", dependencies: ["DataParallel", "MPI", "TestSupport"], swiftSettings: strict),

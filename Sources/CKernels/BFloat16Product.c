@@ -43,12 +43,13 @@ int32_t ck_has_bf16_products(void) { return 0; }
 #endif
 
 void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t inner, const void *a, const void *b,
-                      int32_t add, float *c, int64_t leading) {
+                      const float *start, int64_t start_leading, float *c, int64_t leading) {
 #if defined(__x86_64__)
-    if (!emulate && ck_has_bf16_products()) return multiply_avx512(rows, columns, inner, a, b, add, c, leading);
+    if (!emulate && ck_has_bf16_products())
+        return multiply_avx512(rows, columns, inner, a, b, start, start_leading, c, leading);
 #endif
     (void)emulate;
-    multiply_any(rows, columns, inner, a, b, add, c, leading);
+    multiply_any(rows, columns, inner, a, b, start, start_leading, c, leading);
 }
 
 // Packing ------------------------------------------------------------------------------------------------------------
@@ -117,8 +118,80 @@ void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t in
 CK_PACK(f32, float, bf16_of_f32)
 CK_PACK(bf16, uint16_t, CK_SAME_BITS)
 
+#if defined(__x86_64__)
+// With AVX512_BF16 a conversion rounds 32 floats at once (and takes numbers below the normal ones as 0, as the dot product
+// does): a square of 16 lines by 16 pairs goes from memory to its panel without leaving the registers.
+#define CK_PACK_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+
+CK_INLINE __mmask16 first_lanes(int64_t count) { return count >= CK_LANES ? 0xFFFF : (__mmask16)((1u << count) - 1); }
+
+/// Up to 16 lines by any number of pairs, each line dense; `width` is that of the panel.
+CK_PACK_TARGET CK_INLINE void pack_lines_avx512(int64_t width, int64_t height, int64_t lines, int64_t inner,
+                                                const float *x, int64_t apart, uint32_t *out) {
+    const __mmask16 stored = first_lanes(height);
+    for (int64_t k = 0; k < inner; k += 2 * CK_LANES) {
+        const __mmask16 low = first_lanes(inner - k), high = inner - k > CK_LANES ? first_lanes(inner - k - CK_LANES) : 0;
+        word_lanes row[CK_LANES] = {0};
+        for (int i = 0; i < CK_LANES; i++) {
+            if (i >= lines || i >= height) continue;
+            const float *line = x + i * apart + k;
+            _mm_prefetch((const char *)(line + width * apart), _MM_HINT_T0);
+            _mm_prefetch((const char *)(line + width * apart + CK_LANES), _MM_HINT_T0);
+            row[i] = (word_lanes)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, line + CK_LANES),
+                                                     _mm512_maskz_loadu_ps(low, line));
+        }
+        transpose_rows(row);
+        for (int64_t p = 0; p < CK_LANES && k + 2 * p < inner; p++)
+            _mm512_mask_storeu_epi32(out + (k / 2 + p) * width, stored, (__m512i)row[p]);
+    }
+}
+
+/// Up to 32 lines that lie side by side: two rows of memory become one row of pairs.
+CK_PACK_TARGET CK_INLINE void pack_beside_avx512(int64_t width, int64_t lines, int64_t inner, const float *x,
+                                                 int64_t apart, uint32_t *out) {
+    const __m512i alternate = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                               21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    for (int64_t k = 0; k < inner; k += 2, out += width)
+        for (int64_t i = 0; i < width; i += CK_LANES) {
+            const float *even = x + k * apart + i, *odd = even + apart;
+            const __mmask16 read = first_lanes(lines > i ? lines - i : 0), paired = k + 1 < inner ? read : 0;
+            _mm_prefetch((const char *)(even + CK_ROWS_BESIDE * apart), _MM_HINT_T0);
+            _mm_prefetch((const char *)(odd + CK_ROWS_BESIDE * apart), _MM_HINT_T0);
+            const __m512bh both = _mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(paired, odd), _mm512_maskz_loadu_ps(read, even));
+            _mm512_mask_storeu_epi32(out + i, first_lanes(width - i), _mm512_permutexvar_epi16(alternate, (__m512i)both));
+        }
+}
+
+/// `width` is a constant where this is inlined.
+CK_PACK_TARGET CK_INLINE void pack_panels_avx512(int64_t width, int32_t dense, int64_t lines, int64_t inner, int64_t pairs,
+                                                 const float *x, int64_t apart, uint32_t *out) {
+    const int64_t step = dense ? inner : CK_ROWS_BESIDE;
+    for (int64_t k = 0; k < inner; k += step)
+        for (int64_t i = 0; i < lines; i += width) {
+            const int64_t count = inner - k < step ? inner - k : step;
+            uint32_t *target = out + i * pairs + k / 2 * width;
+            if (!dense) {
+                pack_beside_avx512(width, lines - i, count, x + k * apart + i, apart, target);
+                continue;
+            }
+            for (int64_t first = 0; first < width; first += CK_LANES)
+                pack_lines_avx512(width, width - first, lines - i - first, count, x + (i + first) * apart + k, apart,
+                                  target + first);
+        }
+}
+
+CK_PACK_TARGET static void pack_avx512(int32_t of_b, int32_t dense, int64_t lines, int64_t inner, int64_t pairs,
+                                       const float *x, int64_t apart, uint32_t *out) {
+    if (of_b) pack_panels_avx512(CK_PANEL_COLUMNS, dense, lines, inner, pairs, x, apart, out);
+    else pack_panels_avx512(CK_PANEL_ROWS, dense, lines, inner, pairs, x, apart, out);
+}
+#endif
+
 void ck_pack_bf16(ck_dtype t, int32_t of_b, int32_t dense, int64_t lines, int64_t inner, int64_t pairs, const void *x,
                   int64_t apart, void *out) {
+#if defined(__x86_64__)
+    if (t == CK_F32 && ck_has_bf16_products()) return pack_avx512(of_b, dense, lines, inner, pairs, x, apart, out);
+#endif
     if (t == CK_F32) pack_f32(of_b, dense, lines, inner, pairs, x, apart, out);
     else pack_bf16(of_b, dense, lines, inner, pairs, x, apart, out);
 }

@@ -14,12 +14,14 @@
 #define CK_ROWS 14
 #define CK_COLUMNS 32
 
-/// Where the sums of a tile go, and where they start: at rows of C, at one row of biases, or at 0 (null).
+/// Where the sums of a tile go, rectified if so told, and where they start: at rows of C, at one row of biases, or at 0
+/// (null).
 typedef struct {
     float *c;
     int64_t leading, columns;
     const float *start;
     int64_t start_leading;
+    int32_t rectify;
 } tile_target;
 
 /// One tile. `rows`, and the step of A that is 1, are constants where this is inlined.
@@ -51,6 +53,11 @@ CK_AVX512 CK_INLINE void tile(int rows, int64_t inner, const float *a, int64_t r
             const float *start = t.start + i * t.start_leading;
             sum[i][0] = _mm512_add_ps(sum[i][0], _mm512_maskz_loadu_ps(mask_left, start));
             sum[i][1] = _mm512_add_ps(sum[i][1], _mm512_maskz_loadu_ps(mask_right, start + CK_LANES));
+        }
+        if (t.rectify) {
+            // The second operand where one is NaN, which stays.
+            sum[i][0] = _mm512_max_ps(_mm512_setzero_ps(), sum[i][0]);
+            sum[i][1] = _mm512_max_ps(_mm512_setzero_ps(), sum[i][1]);
         }
         _mm512_mask_storeu_ps(c, mask_left, sum[i][0]);
         _mm512_mask_storeu_ps(c + CK_LANES, mask_right, sum[i][1]);
@@ -114,7 +121,8 @@ CK_AVX512 static void multiply(const ck_product *p, float *scratch) {
                 const int64_t row_step = p->a_transposed ? 1 : p->a_leading, inner_step = p->a_transposed ? p->a_leading : 1;
                 const float *a = p->a + i0 * row_step + k0 * inner_step;
                 for (int64_t j = 0; j < columns; j += CK_COLUMNS) {
-                    tile_target t = {.leading = p->c_leading, .columns = columns - j};
+                    tile_target t = {.leading = p->c_leading, .columns = columns - j,
+                                     .rectify = p->rectify && k0 + inner == p->inner};
                     for (int64_t i = 0; i < rows; i += CK_ROWS) {
                         t.c = p->c + (i0 + i) * p->c_leading + j0 + j;
                         t.start = k0 > 0 || p->add ? t.c : p->bias ? p->bias + j0 + j : NULL;

@@ -44,6 +44,11 @@ void ck_sum_columns(ck_dtype t, int64_t rows, int64_t columns, const void *x, vo
     else sum_columns_f64(rows, columns, x, out);
 }
 
+void ck_relu_gradient_sums(ck_dtype t, int64_t rows, int64_t columns, const void *y, const void *g, void *gx, void *out) {
+    if (t == CK_F32) relu_gradient_sums_f32(rows, columns, y, g, gx, out);
+    else relu_gradient_sums_f64(rows, columns, y, g, gx, out);
+}
+
 void ck_arg_rows(ck_dtype t, int32_t minimum, int64_t rows, int64_t columns, const void *x, int64_t *out) {
     if (t == CK_F32) arg_rows_f32(minimum, rows, columns, x, out);
     else if (t == CK_F64) arg_rows_f64(minimum, rows, columns, x, out);

@@ -52,6 +52,19 @@ CK_CLONES static void N(sum_columns)(int64_t rows, int64_t columns, const T *res
         for (int64_t c = 0; c < columns; c++) out[c] += x[c];
 }
 
+CK_CLONES static void N(relu_gradient_sums)(int64_t rows, int64_t columns, const T *y, const T *g, T *gx,
+                                            T *restrict out) {
+    for (int64_t c = 0; c < columns; c++) out[c] = 0;
+    for (int64_t r = 0; r < rows; r++, y += columns, g += columns, gx += columns) {
+        CK_INDEPENDENT
+        for (int64_t c = 0; c < columns; c++) {
+            const T v = y[c] > 0 ? g[c] : (T)0;
+            gx[c] = v;
+            out[c] += v;
+        }
+    }
+}
+
 /// Where the extreme is: first what it is, then its first place. A NaN wins, as in the extremes themselves.
 CK_CLONES static void N(arg_rows)(int32_t minimum, int64_t rows, int64_t columns, const T *x, int64_t *out) {
     for (int64_t r = 0; r < rows; r++, x += columns) {

@@ -21,14 +21,18 @@ typedef uint32_t word_lanes __attribute__((ext_vector_type(CK_LANES)));
 #define CK_LOW_1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
 #define CK_HIGH_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
 
-/// Transposes a square of rows of 64 bytes, `from` and `to` bytes apart: swaps its quarters, then the quarters of those,
-/// and so on.
-CK_INLINE void transpose_square(const void *source, int64_t from, void *target, int64_t to) {
-    word_lanes row[CK_LANES];
-    for (int i = 0; i < CK_LANES; i++) memcpy(&row[i], (const char *)source + i * from, sizeof row[i]);
+/// Transposes a square in registers: swaps its quarters, then the quarters of those, and so on.
+CK_INLINE void transpose_rows(word_lanes row[CK_LANES]) {
     CK_SWAP(CK_LOW_8, CK_HIGH_8, 8)
     CK_SWAP(CK_LOW_4, CK_HIGH_4, 4)
     CK_SWAP(CK_LOW_2, CK_HIGH_2, 2)
     CK_SWAP(CK_LOW_1, CK_HIGH_1, 1)
+}
+
+/// Transposes a square of rows of 64 bytes, `from` and `to` bytes apart.
+CK_INLINE void transpose_square(const void *source, int64_t from, void *target, int64_t to) {
+    word_lanes row[CK_LANES];
+    for (int i = 0; i < CK_LANES; i++) memcpy(&row[i], (const char *)source + i * from, sizeof row[i]);
+    transpose_rows(row);
     for (int i = 0; i < CK_LANES; i++) memcpy((char *)target + i * to, &row[i], sizeof row[i]);
 }

@@ -25,6 +25,8 @@ public final class HDF5Dataset: HDF5Attributed, Sendable {
     let storedType: String
     /// Whether the type in the file is a number at all.
     let isNumeric: Bool
+    /// Whether the type in the file is a floating-point number, of whatever size.
+    public let isFloatingPoint: Bool
     /// Whether the type in the file is a floating-point number that no element type equals.
     let isForeignFloat: Bool
 
@@ -44,7 +46,8 @@ public final class HDF5Dataset: HDF5Attributed, Sendable {
         elementType = try HDF5ElementType(stored: type.value, at: place)
         let storedClass = H5Tget_class(type.value)
         isNumeric = [H5T_INTEGER, H5T_FLOAT].contains(storedClass)
-        isForeignFloat = storedClass == H5T_FLOAT && elementType == nil
+        isFloatingPoint = storedClass == H5T_FLOAT
+        isForeignFloat = isFloatingPoint && elementType == nil
         storedType = typeDescription(type.value)
 
         let creation = try Identifier("H5Dget_create_plist", at: place) { H5Dget_create_plist(identifier) }

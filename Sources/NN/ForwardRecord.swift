@@ -38,10 +38,13 @@ public struct ForwardRecord {
         return record
     }
 
+    /// Whether anybody records.
+    @inline(__always) static var isRecording: Bool { isWanted.load(ordering: .relaxed) }
+
     /// Takes note of a module's work, but for what it does within itself.
     @inline(__always)
     static func observe(_ module: Module, _ input: Tensor, _ body: () -> Tensor) -> Tensor {
-        guard isWanted.load(ordering: .relaxed) else { return body() }
+        guard isRecording else { return body() }
         return record(module, input, body)
     }
 

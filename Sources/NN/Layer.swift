@@ -25,8 +25,22 @@ public final class Sequential: Module, Layer {
     }
 
     /// The output of the last layer.
-    public func callAsFunction(_ input: Tensor) -> Tensor {
-        observed(input) { layers.reduce($0) { input, layer in layer.observed(input) { layer($0) } } }
+    ///
+    /// A ``Linear`` layer and the ``ReLU`` after it are one operation, unless somebody wants to see what each does.
+    public func callAsFunction(_ input: Tensor) -> Tensor { observed(input, run) }
+
+    private func run(_ input: Tensor) -> Tensor {
+        var output = input
+        var rest = layers[...]
+        while let layer = rest.popFirst() {
+            if let linear = layer as? Linear, rest.first is ReLU, !ForwardRecord.isRecording {
+                rest.removeFirst()
+                output = linear.rectified(output)
+            } else {
+                output = layer.observed(output) { layer($0) }
+            }
+        }
+        return output
     }
 }
 

@@ -50,6 +50,9 @@ struct Options {
             case "unused": (run.module.hasUnused, manual.hasUnused) = (value == "yes", value == "yes")
             case "frozen": run.module.isBiasFrozen = value == "yes"
             case "halves": run.module.halvesGradients = value == "yes"
+            case "loading": run.loading = ToyLoading(rawValue: value) ?? .plain
+            case "heldOutLoading": run.heldOutLoading = ToyLoading(rawValue: value) ?? .plain
+            case "distributed": run.trainer.useDistributedSampler = value == "yes"
             case "prefetch": run.prefetches = value == "yes"
             case "monitor": (checkpoint.monitor, saves) = (value, true)
             case "saveEvery": (checkpoint.everySteps, saves) = (try number(), true)

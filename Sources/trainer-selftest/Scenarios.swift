@@ -25,15 +25,15 @@ func train(_ options: Options) throws {
         }
     }
     try trainer.fit(
-        module, train: run.loader(run.samples), validation: run.loader(run.heldOut), checkpoint: run.resuming)
+        module, train: run.loader(run.samples), validation: run.heldOutLoader(), checkpoint: run.resuming)
     report(trainer, "reductions", trainer.strategy.reductionCount)
     report(trainer, "steps", trainer.globalStep)
     report(trainer, "epochs", trainer.currentEpoch)
     report(trainer, "train samples", trainer.progress.samples)
     let metrics = trainer.callbackMetrics
     try trainer.saveCheckpoint(options.run.directory + "/" + options.final)
-    let tested = try trainer.test(module, run.loader(run.heldOut))
-    let predictions = try trainer.predict(module, run.loader(run.heldOut))
+    let tested = try trainer.test(module, run.heldOutLoader())
+    let predictions = try trainer.predict(module, run.heldOutLoader())
     for (key, value) in metrics.merging(tested, uniquingKeysWith: { $1 }).sorted(by: { $0.key < $1.key }) {
         report(trainer, "metric \(key)", value)
     }

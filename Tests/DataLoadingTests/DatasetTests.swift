@@ -85,4 +85,67 @@ struct DatasetTests {
         let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
         #expect(text.contains(message), "\(text)", sourceLocation: sourceLocation)
     }
+
+    @Test func namedColumns() throws {
+        let columns = ColumnDataset([
+            "x": Tensor((0..<8).map(Float.init), shape: [4, 2]), "y": Tensor([Int64(5), 6, 7, 8]),
+        ])
+        let batch = columns.batch(at: [3, 1])
+        #expect(columns.count == 4 && columns.isInMemory && batch.sampleCount == 2)
+        #expect(batch["x"].doubles == [6, 7, 2, 3] && batch["y"].doubles == [8, 6])
+        #expect(batch.converted(toFloating: .float64)["x"].dtype == .float64)
+        #expect(batch.converted(toFloating: .float64)["y"].dtype == .int64)
+        #expect(try columns.labeled(inputs: "x", labels: "y").batch(at: [0]).labels.doubles == [5])
+        let both = ColumnBatch.concatenated([batch, columns.batch(at: [0])])
+        #expect(both["y"].doubles == [8, 6, 5] && both["x"].shape == [3, 2])
+    }
+
+    /// All pairs and triples of indices of three sources, one of them empty.
+    @Test func concatenation() throws {
+        let sources: [any Dataset<LabeledBatch>] = [
+            Subset(data, indices: [4, 1]), Subset(data, indices: []), data.map { $0 }, Subset(data, indices: [0]),
+        ]
+        let all = ConcatDataset(sources)
+        let labels = [40.0, 10, 0, 10, 20, 30, 40, 50, 0]
+        #expect(all.count == 9 && all.isInMemory)
+        for first in 0..<9 {
+            for second in 0..<9 {
+                for third in [0, 4, 8] {
+                    let batch = try all.batch(at: [first, second, third])
+                    let wanted = [labels[first], labels[second], labels[third]]
+                    #expect(batch.labels.doubles == wanted)
+                    #expect(batch.inputs.select(0, along: 1).doubles == wanted.map { $0 / 5 })
+                }
+            }
+        }
+    }
+
+    @Test func shares() {
+        let many = Subset(data, indices: (0..<100).map { $0 % 6 })
+        #expect(many.randomSplit([0.8, 0.1, 0.1], seed: 2).map(\.count) == [80, 10, 10])
+        #expect(many.randomSplit([1 / 3.0, 1 / 3.0, 1 / 3.0], seed: 2).map(\.count) == [34, 33, 33])
+        #expect(data.randomSplit([0.5, 0.5], seed: 2).map(\.count) == [3, 3])
+        #expect(Subset(data, indices: [1, 2, 3]).randomSplit([0.29, 0.71], seed: 0).map(\.count) == [1, 2])
+    }
+
+    @Test func linesOfText() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/t.txt"
+            try write(Array("one\r\n\nzwölf\nlast".utf8), to: path)
+            let lines = try TextLinesDataset(path)
+            #expect(lines.count == 3)
+            #expect(try lines.batch(at: [2, 0, 1]).lines == ["last", "one", "zwölf"])
+            #expect(
+                try TextLinesDataset(path, skipsEmpty: false).batch(at: [0, 1, 2, 3]).lines == [
+                    "one", "", "zwölf", "last",
+                ])
+            let lengths = lines.map { Tensor($0.lines.map { Double($0.count) }) }
+            #expect(try lengths.batch(at: [1, 2]).doubles == [5, 4])
+            try write([], to: path)
+            #expect(try TextLinesDataset(path).count == 0)
+            try write([0x61, 0x0A, 0xFF], to: path)
+            #expect(throws: DataLoadingError.self) { try TextLinesDataset(path).batch(at: [1]) }
+            #expect(throws: DataLoadingError.self) { try TextLinesDataset(directory + "/none") }
+        }
+    }
 }

@@ -3,20 +3,20 @@ import Tensors
 import TestSupport
 
 /// The character transformer of the examples, built of parts with the same names as in `make_nn_golden.py`.
-final class Transformer: Module {
+final class CharacterTransformer: Module {
     private let tokens: Embedding
     private let positions: Embedding
     private let blocks: [Block]
     private let norm: LayerNorm
-    /// The same object as `tokens` would be in PyTorch's `head.weight = tokens.weight`.
-    private let head: TiedHead
+    /// As PyTorch's `head.weight = tokens.weight`.
+    private let head: Linear
 
     init(vocabulary: Int, context: Int, width: Int, heads: Int, layers: Int) {
         tokens = Embedding(vocabulary, width)
         positions = Embedding(context, width)
         blocks = (0..<layers).map { _ in Block(width, heads: heads) }
         norm = LayerNorm(width, bias: false)
-        head = TiedHead(weight: tokens.weight)
+        head = Linear(weight: tokens.weight)
     }
 
     func callAsFunction(_ input: Tensor, _ labels: Tensor) -> Tensor {
@@ -24,13 +24,6 @@ final class Transformer: Module {
         for block in blocks { x = block(x) }
         return crossEntropy(head(norm(x)), labels)
     }
-}
-
-/// A linear layer with another module's weight.
-final class TiedHead: Module, Layer {
-    let weight: Parameter
-    init(weight: Parameter) { self.weight = weight }
-    func callAsFunction(_ input: Tensor) -> Tensor { input.linear(weight: weight.value, bias: nil) }
 }
 
 /// Attention and a two-layer perceptron, each added to what came in.
@@ -91,7 +84,11 @@ struct GoldenModule: Sendable {
 }
 
 /// Every case of the golden file but those of several batches.
-let goldenModules: [String: GoldenModule] = [
+let goldenModules = [basicModules, recurrentModules, layerModules, transformerModules].reduce(into: [:]) {
+    $0.merge($1) { first, _ in first }
+}
+
+private let basicModules: [String: GoldenModule] = [
     "linear": .init { Linear(5, 7) },
     "linear.plain": .init { Linear(5, 7, bias: false) },
     "linear.vector": .init { Linear(5, 2) },
@@ -136,7 +133,7 @@ let goldenModules: [String: GoldenModule] = [
     "attention.plain": .init { SelfAttention(8, heads: 1, isCausal: true, bias: false) },
     "block": .init { Block(8, heads: 2) },
     "transformer": .init(pair: {
-        let model = Transformer(vocabulary: 11, context: 7, width: 8, heads: 2, layers: 2)
+        let model = CharacterTransformer(vocabulary: 11, context: 7, width: 8, heads: 2, layers: 2)
         return (model, { model($0[0], $0[1]) })
     }),
     "classifier": .init(pair: {

@@ -47,6 +47,39 @@ struct InitializationTests {
         expectBound(draw(.xavierUniform(inputs: 500, outputs: 200)), (6.0 / 700).squareRoot())
     }
 
+    @Test func moreDistributions() {
+        expectMoments(draw(.kaimingNormal(inputs: 500, slope: 0)), deviation: (2.0 / 500).squareRoot())
+        expectMoments(draw(.xavierNormal(inputs: 500, outputs: 200)), deviation: (2.0 / 700).squareRoot())
+        let cut = draw(.truncatedNormal(deviation: 0.02))
+        #expect(cut.allSatisfy { abs($0) <= 0.0400001 } && (cut.max() ?? 0) > 0.0399)
+        // A normal distribution cut at two deviations has 0.8796 of its deviation.
+        expectMoments(cut, deviation: 0.02 * 0.87962566)
+    }
+
+    @Test func orthogonalMatrices() {
+        for (shape, count) in [([5, 12], 5), ([12, 5], 5), ([6, 2, 3, 3], 6), ([4, 4], 4)] as [(Shape, Int)] {
+            let matrix = Initializer.orthogonal(gain: 1.5)(shape, dtype: .float64).reshaped(to: [shape[0], -1])
+            let wide = matrix.shape[0] == count ? matrix : matrix.transposed()
+            let products = wide.matmul(wide.transposed())
+            let identity = Tensor.oneHot(Tensor.range(count), classes: count, dtype: .float64) * 2.25
+            expectClose(products, identity, relative: 0, absolute: 1e-12, "\(shape)")
+        }
+    }
+
+    @Test func parametersAreInitializedByTheirShape() {
+        let kernels = Parameter(.zeros([6, 4, 5, 3]))
+        var fans: [Int] = []
+        kernels.initialize { inputs, outputs in
+            fans = [inputs, outputs]
+            return .xavierUniform(inputs: inputs, outputs: outputs)
+        }
+        #expect(fans == [60, 90])
+        let bound = (6.0 / 150).squareRoot()
+        #expect(kernels.value.doubles.allSatisfy { abs($0) <= bound && $0 != 0 })
+        kernels.initialize(.constant(2))
+        #expect(kernels.value.doubles.allSatisfy { $0 == 2 })
+    }
+
     @Test func layersBeginAsInPyTorch() {
         RandomContext.$current.withValue(RandomContext(seed: 5)) {
             let linear = Linear(400, 250)

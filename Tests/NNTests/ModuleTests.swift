@@ -29,6 +29,25 @@ struct ModuleTests {
         let codes = [1: "x"]
     }
 
+    @Test func countingAndApplying() {
+        let embedding = Embedding(7, 3)
+        let network = Sequential {
+            embedding
+            Sequential {
+                Linear(3, 3)
+                ReLU()
+            }
+            Linear(weight: embedding.weight)
+        }
+        #expect(network.parameterCount() == 21 + 12)
+        #expect(network.namedParameters.map(\.name) == ["0.weight", "1.0.weight", "1.0.bias"])
+        embedding.freeze()
+        #expect(network.parameterCount(onlyTrainable: true) == 12)
+        var seen: [String] = []
+        network.apply { seen.append("\(type(of: $0))") }
+        #expect(seen == ["Embedding", "Sequential", "Linear", "ReLU", "Linear", "Sequential"])
+    }
+
     @Test func superclassesComeFirst() {
         let module = Derived()
         #expect(module.namedParameters.map(\.name) == ["first.weight", "first.bias", "scale", "second.weight"])
@@ -256,5 +275,20 @@ struct ModuleTests {
             _ = BatchNorm(2)(.ones([1, 2]))
         }
         expectRefusal(single, "a batch of one value per channel has no variance")
+    }
+
+    @Test func chainsThatRunLayersTogetherGiveTheSame() {
+        let layers: [any Layer] = [
+            Linear(3, 8), ReLU(), ReLU(), Linear(8, 8), Tanh(), Linear(8, 4), ReLU(), Linear(4, 2),
+        ]
+        let input = Parameter(Tensor([Float](arrayLiteral: 1, -2, 3, 0.5, 0.25, -1), shape: [2, 3]))
+        func gradients(_ output: Tensor) -> [Float] {
+            input.clearGradient()
+            output.sum().backward()
+            return output.array(of: Float.self) + (input.gradient?.array(of: Float.self) ?? [])
+        }
+        let together = gradients(Sequential(layers)(input.value))
+        let apart = gradients(layers.reduce(input.value) { $1($0) })
+        #expect(together == apart && together.count == 10)
     }
 }

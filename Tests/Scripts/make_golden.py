@@ -254,8 +254,55 @@ def products():
     case("linear.transposed", [normal(k, m), normal(k, n), normal(n)], lambda x, w, b: F.linear(x.T, w.T, b))
 
 
+def more_losses():
+    logits, labels = normal(6, 5, scale=2), integers(5, 6)
+    labels[2] = -100
+    classes = torch.tensor([0.5, 2.0, 1.0, 0.25, 3.0])
+    a, b = normal(4, 5, scale=2), normal(4, 5)
+    chance, target = uniform(0.05, 0.95, 4, 5), uniform(0.05, 0.95, 4, 5)
+    some, positive = torch.tensor([1.0, 0.5, 2.0, 0.75, 1.25]), torch.tensor([1.0, 2.0, 0.5, 3.0, 1.5])
+    for reduction in ["mean", "sum", "none"]:
+        case(f"crossEntropy.weighted.{reduction}", [logits, labels], lambda x, y, r=reduction: F.cross_entropy(
+            x, y, weight=classes.to(x.dtype), reduction=r))
+        case(f"crossEntropy.weighted.smoothed.{reduction}", [logits, labels], lambda x, y, r=reduction: F.cross_entropy(
+            x, y, weight=classes.to(x.dtype), label_smoothing=0.2, reduction=r))
+        case(f"crossEntropy.probabilities.{reduction}", [a, target], lambda x, y, r=reduction: F.cross_entropy(
+            x, y, reduction=r))
+        case(f"negativeLogLikelihood.weighted.{reduction}", [logits, labels], lambda x, y, r=reduction: F.nll_loss(
+            x.log_softmax(-1), y, weight=classes.to(x.dtype), reduction=r))
+        case(f"meanSquaredError.{reduction}", [a, b], lambda x, y, r=reduction: F.mse_loss(x, y, reduction=r))
+        case(f"meanAbsoluteError.{reduction}", [a, b], lambda x, y, r=reduction: F.l1_loss(x, y, reduction=r))
+        case(f"smoothAbsoluteError.{reduction}", [a, b], lambda x, y, r=reduction: F.smooth_l1_loss(
+            x, y, beta=1.5, reduction=r))
+        case(f"huberError.{reduction}", [a, b], lambda x, y, r=reduction: F.huber_loss(x, y, delta=1.5, reduction=r))
+        case(f"binaryCrossEntropy.weighted.{reduction}", [a, target], lambda x, y, r=reduction:
+             F.binary_cross_entropy_with_logits(
+                 x, y, weight=some.to(x.dtype), pos_weight=positive.to(x.dtype), reduction=r))
+        case(f"binaryCrossEntropy.probabilities.{reduction}", [chance, target], lambda x, y, r=reduction:
+             F.binary_cross_entropy(x, y, weight=some.to(x.dtype), reduction=r))
+        case(f"klDivergence.{reduction}", [a, target], lambda x, y, r=reduction: F.kl_div(
+            x.log_softmax(-1), y, reduction=r))
+        case(f"klDivergence.logarithm.{reduction}", [a, b], lambda x, y, r=reduction: F.kl_div(
+            x.log_softmax(-1), y, log_target=True, reduction=r))
+    case("negativeLogLikelihood.ignored", [logits, labels], lambda x, y: F.nll_loss(x.log_softmax(-1), y))
+
+
+def more_activations():
+    x = normal(5, 8, scale=2)
+    case("leakyReLU", [x], lambda a: F.leaky_relu(a, 0.2))
+    case("elu", [x], lambda a: F.elu(a, 1.5))
+    case("logSigmoid", [x], F.logsigmoid)
+    case("mish", [x], F.mish)
+    case("hardSwish", [x * 2], F.hardswish)
+    # F.hardsigmoid's gradient has 1/6 in single precision.
+    case("hardSigmoid", [x * 2], lambda a: F.relu6(a + 3) / 6)
+
+
 def main(folder):
-    for group in [elementwise, pairs, views, reductions, losses, tables, normalization, windows, attention, products]:
+    for group in [
+        elementwise, pairs, views, reductions, losses, tables, normalization, windows, attention, products, more_losses,
+        more_activations,
+    ]:
         group()
     torch.use_deterministic_algorithms(True)
     data = bytearray()

@@ -42,7 +42,8 @@ let goldenOperations: [String: GoldenOperation] = {
     var all: [String: GoldenOperation] = [:]
     for group in [
         unaryOperations, pairOperations, viewOperations, reductionOperations, lossOperations, tableOperations,
-        normalizationOperations, windowOperations, attentionOperations, productOperations,
+        normalizationOperations, windowOperations, attentionOperations, productOperations, weightedLossOperations,
+        activationOperations,
     ] {
         all.merge(group) { first, _ in first }
     }
@@ -181,6 +182,60 @@ private let lossOperations: [String: GoldenOperation] = {
     }
     return all
 }()
+
+/// Losses with weights, and each reduction of those that have one.
+private let weightedLossOperations: [String: GoldenOperation] = {
+    var all: [String: GoldenOperation] = [
+        "negativeLogLikelihood.ignored": pair(close) { negativeLogLikelihood($0.logSoftmax(), $1) }
+    ]
+    let classes = Tensor([0.5, 2.0, 1.0, 0.25, 3.0]), some = Tensor([1.0, 0.5, 2.0, 0.75, 1.25])
+    let positive = Tensor([1.0, 2.0, 0.5, 3.0, 1.5])
+    for reduction in LossReduction.allCases {
+        let cases: [(String, @Sendable (Tensor, Tensor) -> Tensor)] = [
+            ("crossEntropy.weighted", { crossEntropy($0, $1, classWeights: classes, reduction: reduction) }),
+            (
+                "crossEntropy.weighted.smoothed",
+                { crossEntropy($0, $1, labelSmoothing: 0.2, classWeights: classes, reduction: reduction) }
+            ),
+            ("crossEntropy.probabilities", { crossEntropy($0, probabilities: $1, reduction: reduction) }),
+            (
+                "negativeLogLikelihood.weighted",
+                { negativeLogLikelihood($0.logSoftmax(), $1, classWeights: classes, reduction: reduction) }
+            ),
+            ("meanSquaredError", { meanSquaredError($0, $1, reduction: reduction) }),
+            ("meanAbsoluteError", { meanAbsoluteError($0, $1, reduction: reduction) }),
+            ("smoothAbsoluteError", { smoothAbsoluteError($0, $1, beta: 1.5, reduction: reduction) }),
+            ("huberError", { huberError($0, $1, delta: 1.5, reduction: reduction) }),
+            (
+                "binaryCrossEntropy.weighted",
+                {
+                    binaryCrossEntropy(
+                        logits: $0, $1, weights: some, positiveWeights: positive, reduction: reduction)
+                }
+            ),
+            (
+                "binaryCrossEntropy.probabilities",
+                { binaryCrossEntropy(probabilities: $0, $1, weights: some, reduction: reduction) }
+            ),
+            ("klDivergence", { klDivergence($0.logSoftmax(), $1, reduction: reduction) }),
+            (
+                "klDivergence.logarithm",
+                { klDivergence($0.logSoftmax(), $1, isLogarithm: true, reduction: reduction) }
+            ),
+        ]
+        for (name, function) in cases { all["\(name).\(reduction)"] = pair(chained, function) }
+    }
+    return all
+}()
+
+private let activationOperations: [String: GoldenOperation] = [
+    "leakyReLU": map { $0.leakyReLU(slope: 0.2) },
+    "elu": map(close) { $0.elu(alpha: 1.5) },
+    "logSigmoid": map(close) { $0.logSigmoid() },
+    "mish": map(chained) { $0.mish() },
+    "hardSwish": map(close) { $0.hardSwish() },
+    "hardSigmoid": map(close) { $0.hardSigmoid() },
+]
 
 private let tableOperations: [String: GoldenOperation] = [
     "rows": pair { $0.rows(at: $1) },

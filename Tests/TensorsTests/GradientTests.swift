@@ -61,6 +61,13 @@ struct GradientTests {
                         checkGradient(
                             of: { $0[0].convolved(weight: $0[1], bias: $0[2], window: window, groups: 2) },
                             at: [image, weight, sampleValues([4], seed: 2)], layouts: [.contiguous, .transposed], name)
+                        checkGradient(
+                            of: {
+                                $0[0].convolvedTransposed(
+                                    weight: $0[1], bias: $0[2], window: window,
+                                    outputPadding: (stride - 1, stride / 2), groups: 2)
+                            }, at: [image, sampleValues([2, 2, kernel, kernel], seed: 1), sampleValues([4], seed: 2)],
+                            layouts: [.contiguous, .transposed], "transposed, " + name)
                         guard padding * 2 <= kernel else { continue }
                         checkGradient(of: { $0[0].maxPooled(window) }, at: [image], layouts: [.contiguous], name)
                         guard dilation == 1 else { continue }

@@ -8,8 +8,8 @@ struct MemoryPoolTests {
         for byteCount in 1...200_000 {
             let (index, size) = MemoryPool.sizeClass(of: byteCount)
             #expect(size >= byteCount)
-            // At most a fifth of a block beyond the smallest is unused.
-            if byteCount > 64 { #expect(Double(size - byteCount) < 0.2 * Double(size)) }
+            // At most a ninth of a block is unused; of small ones, whose classes are 16 bytes apart, a fifth.
+            if byteCount > 64 { #expect(Double(size - byteCount) < (byteCount > 128 ? 1 / 9.0 : 0.2) * Double(size)) }
             // One class is one size, and larger sizes have larger classes.
             #expect((index == previous.index) == (size == previous.size))
             #expect(index >= previous.index && size >= previous.size)
@@ -19,7 +19,7 @@ struct MemoryPoolTests {
         var size = 64
         while size < 1 << 60 {
             let own = MemoryPool.sizeClass(of: size), next = MemoryPool.sizeClass(of: size + 1)
-            #expect(own.size == size && next.size > size && next.index > own.index && next.index < 256)
+            #expect(own.size == size && next.size > size && next.index > own.index && next.index < 512)
             size = next.size
         }
     }
@@ -37,7 +37,7 @@ struct MemoryPoolTests {
                 #expect(a.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) } % 64 == 0)
             }
             #expect(MemoryPool.counts.bytesInUse == start.bytesInUse)
-            for count in [1_000, 1_024, 900] { #expect(Tensor.ones([count]).elementCount == count) }
+            for count in [1_000, 1_024, 970] { #expect(Tensor.ones([count]).elementCount == count) }
             #expect(MemoryPool.counts.systemAllocations == start.systemAllocations + 1)
             #expect(MemoryPool.counts.systemBytes == start.systemBytes + 4_096)
             MemoryPool.trim()

@@ -67,6 +67,39 @@ struct MisuseTests {
         "squared error": (
             ["meanSquaredError: ", "[2]", "[2, 1]"], { _ = meanSquaredError(zeros([2]), zeros([2, 1])) }
         ),
+        "smooth error": (
+            ["smoothAbsoluteError: ", "-1.0"], { _ = smoothAbsoluteError(zeros([2]), zeros([2]), beta: -1) }
+        ),
+        "divergence": (["klDivergence: ", "[2]", "[3]"], { _ = klDivergence(zeros([2]), zeros([3])) }),
+        "class weights": (
+            ["crossEntropy: ", "[2]", "3 classes"],
+            {
+                _ = crossEntropy(zeros([1, 3]), zeros([1], .int64), classWeights: zeros([2]))
+            }
+        ),
+        "class probabilities": (
+            ["crossEntropy: ", "[1, 3]", "[3]"], { _ = crossEntropy(zeros([1, 3]), probabilities: zeros([3])) }
+        ),
+        "transposed convolution": (
+            ["convTranspose2d: ", "[1, 3, 4, 4]", "[2, 5, 3, 3]", "channels differ"],
+            {
+                _ = zeros([1, 3, 4, 4]).convolvedTransposed(
+                    weight: zeros([2, 5, 3, 3]), bias: nil, window: Window(kernel: 3))
+            }
+        ),
+        "output padding": (
+            ["convTranspose2d: ", "output padding (height: 1, width: 0)", "must be smaller"],
+            {
+                _ = zeros([1, 2, 4, 4]).convolvedTransposed(
+                    weight: zeros([2, 5, 3, 3]), bias: nil, window: Window(kernel: 3), outputPadding: (1, 0))
+            }
+        ),
+        "recurrence": (
+            ["recurrence: ", "[4, 2, 12]", "[9, 3]", "[2, 3]"],
+            {
+                _ = zeros([4, 2, 12]).recurrence(.gru, weight: zeros([9, 3]), bias: nil, state: zeros([2, 3]))
+            }
+        ),
         "rows": (["rows(at:): ", "index 5", "0 ..< 5"], { _ = zeros([5, 2]).rows(at: Tensor([Int64(5)])) }),
         "oneHot": (["oneHot: ", "index -1", "0 ..< 3"], { _ = Tensor.oneHot(Tensor([Int64(-1)]), classes: 3) }),
         "layerNorm": (

@@ -56,6 +56,12 @@ struct ParallelTests {
             run("attention", [[3, 4, 65, 16], [3, 4, 65, 16], [3, 4, 65, 16]]) {
                 scaledDotProductAttention(query: $0[0], key: $0[1], value: $0[2], isCausal: true)
             }
+            for (name, cell) in [("lstm", RecurrentCell.lstm), ("gru", .gru)] {
+                let columns = cell.gates * 96
+                run(name, [[4, 70, columns], [columns, 96], [columns], [70, 96]]) {
+                    $0[0].recurrence(cell, weight: $0[1], bias: $0[2], state: $0[3])
+                }
+            }
             let window = Window(kernel: 3, stride: 2, padding: 1)
             run("convolution", [[13, 6, 29, 31], [10, 6, 3, 3], [10]]) {
                 $0[0].convolved(weight: $0[1], bias: $0[2], window: window)

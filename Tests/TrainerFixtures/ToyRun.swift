@@ -25,6 +25,10 @@ public struct ToyRun {
     public var failing: Int?
     /// Whether samples are read ahead.
     public var prefetches = false
+    /// How training samples are read.
+    public var loading = ToyLoading.plain
+    /// How samples of validation, test and prediction are read.
+    public var heldOutLoading = ToyLoading.plain
 
     /// A short, quiet run.
     public init(directory: String) {
@@ -38,9 +42,16 @@ public struct ToyRun {
         trainer.defaultRootDir = directory
     }
 
-    /// The training data.
-    public func loader(_ count: Int) -> DataLoader<NumberedBatch> {
-        DataLoader(NumberedDataset(count: count, isInMemory: !prefetches, failing: failing), batchSize: batch)
+    /// Samples in the way of training.
+    public func loader(_ count: Int) -> DataLoader<NumberedBatch> { loader(count, loading) }
+
+    /// Samples in the way of validation, test and prediction.
+    public func heldOutLoader() -> DataLoader<NumberedBatch> { loader(heldOut, heldOutLoading) }
+
+    private func loader(_ count: Int, _ loading: ToyLoading) -> DataLoader<NumberedBatch> {
+        loading.loader(
+            of: NumberedDataset(count: count, isInMemory: !prefetches, failing: failing), batch: batch,
+            prefetches: prefetches)
     }
 
     /// A trainer with the flags and callbacks.
@@ -54,7 +65,7 @@ public struct ToyRun {
         let trainer = try makeTrainer()
         let module = try ToyModule(module)
         prepare(module, trainer)
-        try trainer.fit(module, train: loader(samples), validation: loader(heldOut), checkpoint: resuming)
+        try trainer.fit(module, train: loader(samples), validation: heldOutLoader(), checkpoint: resuming)
         return (trainer, module)
     }
 }

@@ -46,13 +46,13 @@ void ck_gather_strided(int64_t element_size, int32_t rank, const int64_t *shape,
 
 // Matrix products -----------------------------------------------------------------------------------------------------
 
-/// C = A · B (+ C, or + bias in each row), all row-major with `leading` elements between rows; a transposed A is stored
+/// C = A · B (+ C, or + bias in each row), or max(0, that) where `rectify`, all row-major with `leading` elements between rows; a transposed A is stored
 /// [inner, rows], a transposed B [columns, inner].
 typedef struct {
     int64_t rows, columns, inner;
     const float *a, *b, *bias;
     int64_t a_leading, b_leading;
-    int32_t a_transposed, b_transposed, add;
+    int32_t a_transposed, b_transposed, add, rectify;
     float *c;
     int64_t c_leading;
 } ck_product;
@@ -72,6 +72,8 @@ typedef enum { CK_SUM, CK_MAX, CK_MIN } ck_reduce_op;
 void ck_reduce_rows(ck_reduce_op op, ck_dtype t, int64_t rows, int64_t columns, const void *x, void *out);
 /// out[c] = sum over r of x[r, c], rows added in order.
 void ck_sum_columns(ck_dtype t, int64_t rows, int64_t columns, const void *x, void *out);
+/// gx[r, c] = y[r, c] > 0 ? g[r, c] : 0, and out[c] the sum over r of it. gx may be g.
+void ck_relu_gradient_sums(ck_dtype t, int64_t rows, int64_t columns, const void *y, const void *g, void *gx, void *out);
 /// out[r] = the first c at which x[r, c] is largest (or smallest when `minimum`).
 void ck_arg_rows(ck_dtype t, int32_t minimum, int64_t rows, int64_t columns, const void *x, int64_t *out);
 /// Sum of squares in double precision: blocks of 256 in a fixed order.
@@ -194,6 +196,34 @@ void ck_gather_outer(ck_dtype t, const ck_gather *g, const void *source, int64_t
                      int64_t high, int64_t first_output, int64_t last_output, const void *gradient, int64_t pitch,
                      void *sums, int64_t sums_pitch);
 
+// Recurrent layers ------------------------------------------------------------------------------------------------------
+
+typedef enum { CK_RNN_TANH, CK_RNN_RELU, CK_LSTM, CK_GRU } ck_recurrent_cell;
+
+/// A step of a recurrent layer over a batch. Rows whose length does not exceed `step` keep their state.
+typedef struct {
+    ck_recurrent_cell cell;
+    /// Elements of a row's state.
+    int64_t size;
+    int64_t step;
+    /// One for each row; null when all rows have the step.
+    const int64_t *lengths;
+} ck_recurrence;
+
+/// The next states of rows first ..< last, from the products of the inputs (x) and of the states (in `saved`).
+///
+/// Gates lie side by side as in PyTorch. In `saved` the products are replaced by what the gradient needs: i f g o for
+/// LSTM; r z · n for GRU, whose rows are four states wide, the product of the state's third part between z and n. For
+/// the others `saved` is `next_state`. Cells are only touched for LSTM.
+void ck_recurrent_step(const ck_recurrence *r, ck_dtype t, int64_t first, int64_t last, const void *inputs,
+                       const void *state, const void *cell, void *saved, void *next_state, void *next_cell);
+/// Gradients of both products, gx and gp (written for GRU only: the others' are the same). `carried` comes in as the
+/// gradient of the next state and goes out as that of the state without the part through the product; `carried_cell`
+/// likewise.
+void ck_recurrent_gradient(const ck_recurrence *r, ck_dtype t, int64_t first, int64_t last, const void *saved,
+                           const void *state, const void *cell, const void *next_cell, const void *g, void *carried,
+                           void *carried_cell, void *gx, void *gp);
+
 // Convolution by Winograd's filtering: 3 × 3 windows one step apart, channels and outputs in multiples of 16 ---------------
 //
 // A patch is 4 × 4 results; patches are counted over images. `w` describes the convolution, source and out lie channels
@@ -269,6 +299,7 @@ int32_t ck_has_bf16_products(void);
 /// A line is `dense`, and its neighbour `apart` elements away; or lines are neighbours and their next elements `apart`.
 void ck_pack_bf16(ck_dtype t, int32_t of_b, int32_t dense, int64_t lines, int64_t inner, int64_t pairs, const void *x,
                   int64_t apart, void *out);
-/// c = a · b (+ c where `add`) from packed operands; `emulate` keeps to instructions that every CPU has.
+/// c = a · b from packed operands, added to the rows at `start` unless it is null: c itself, or one row of biases (then
+/// `start_leading` is 0). `emulate` keeps to instructions that every CPU has.
 void ck_multiply_bf16(int32_t emulate, int64_t rows, int64_t columns, int64_t inner, const void *a, const void *b,
-                      int32_t add, float *c, int64_t leading);
+                      const float *start, int64_t start_leading, float *c, int64_t leading);

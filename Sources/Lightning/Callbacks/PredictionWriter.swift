@@ -15,8 +15,8 @@ public final class PredictionWriter: Callback {
     public let returnsPredictions: Bool
     private var pending: AtomicHDF5File?
     private var dataset: HDF5Dataset?
-    /// This rank's part of the last batch.
-    private var last: (rows: Tensor, indices: [Int])?
+    /// This rank's part of the last batch, by loader.
+    private var last: [Int: (rows: Tensor, indices: [Int])] = [:]
     /// The file of the last prediction.
     public private(set) var writtenPath: String?
 
@@ -33,7 +33,7 @@ public final class PredictionWriter: Callback {
     /// Begins a file.
     public override func onPredictStart(_ trainer: Trainer, _ module: LightningModule) throws {
         let path = try path ?? trainer.runDirectory() + "/predictions.h5"
-        (pending, dataset, last, writtenPath) = (nil, nil, nil, path)
+        (pending, dataset, last, writtenPath) = (nil, nil, [:], path)
         guard trainer.isGlobalZero else { return }
         try FileManager.default.createDirectory(
             at: URL(fileURLWithPath: path).deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -46,18 +46,20 @@ public final class PredictionWriter: Callback {
         dataLoaderIndex: Int
     ) throws {
         guard let prediction = output as? Tensor else { return }
-        // All ranks have samples in every batch but the last, which may be too short; that one waits for them.
+        // All ranks have samples in every batch but the last of a loader, which may be too short; that one waits for them.
         if batchIndex < trainer.evaluationBatchCount - 1 {
             try write(prediction, trainer.sampleIndices, trainer)
         } else {
-            last = (prediction, trainer.sampleIndices)
+            last[dataLoaderIndex] = (prediction, trainer.sampleIndices)
         }
     }
 
-    /// Writes the last batch, and gives the file its name.
+    /// Writes the last batch of each loader, and gives the file its name.
     public override func onPredictEpochEnd(_ trainer: Trainer, _ module: LightningModule) throws {
-        try write(last?.rows ?? Tensor(uninitialized: [0]), last?.indices ?? [], trainer)
-        last = nil
+        for loader in trainer.predictedSampleCounts.indices {
+            try write(last[loader]?.rows ?? Tensor(uninitialized: [0]), last[loader]?.indices ?? [], trainer)
+        }
+        last = [:]
         try pending?.commit()
         (pending, dataset) = (nil, nil)
         try trainer.strategy.barrier("predictions written")
@@ -66,7 +68,7 @@ public final class PredictionWriter: Callback {
     /// Removes what was written.
     public override func onException(_ trainer: Trainer, _ module: LightningModule, _ error: any Error) {
         pending?.discard()
-        (pending, dataset, last, writtenPath) = (nil, nil, nil, nil)
+        (pending, dataset, last, writtenPath) = (nil, nil, [:], nil)
     }
 
     private func write(_ rows: Tensor, _ indices: [Int], _ trainer: Trainer) throws {

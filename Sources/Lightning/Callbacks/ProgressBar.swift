@@ -46,11 +46,11 @@ public final class ProgressBar: Callback {
     private func show(_ trainer: Trainer) {
         let elapsed = max((ContinuousClock.now - stageStart).inSeconds, 1e-9)
         let rate = Double(position - begun) / elapsed
-        let left = rate > 0 ? Double(total - position) / rate : 0
+        let left = rate > 0 && total < .max ? ", \(clock(Double(total - position) / rate)) left" : ""
         let metrics = trainer.progressBarMetrics.map { "\($0.name) \(ResultsTable.number($0.value))" }
         output.progress(
             stage, position: position, total: total,
-            "\(String(format: "%.1f", rate)) batches/s, \(clock(left)) left"
+            "\(String(format: "%.1f", rate)) batches/s\(left)"
                 + (metrics.isEmpty ? "" : " │ " + metrics.joined(separator: " ")))
     }
 
@@ -151,8 +151,9 @@ private final class ProgressOutput {
     private let columns = ProcessInfo.processInfo.environment["COLUMNS"].flatMap(Int.init) ?? 100
 
     func progress(_ stage: String, position: Int, total: Int, _ text: String) {
-        let share = total > 0 ? Double(position) / Double(total) : 0
-        let counts = "\(position)/\(total)"
+        let isKnown = total > 0 && total < .max  // of a stream it is not
+        let share = isKnown ? Double(position) / Double(total) : 0
+        let counts = isKnown ? "\(position)/\(total)" : "\(position)"
         guard isTerminal else { return write("\(stage): \(counts) \(text)\n") }
         let width = 24, filled = Int(share * Double(width))
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)

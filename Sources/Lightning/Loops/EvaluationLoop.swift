@@ -17,7 +17,8 @@ extension Evaluation {
     func run(limit: BatchLimit) throws -> [String: Double] { try run(limit: limit, atMost: .max) }
 }
 
-/// Validation, test and prediction: every sample of a loader once, without gradients, in evaluation mode.
+/// Validation, test and prediction: every sample of a loader once, without gradients, in evaluation mode; several loaders
+/// one after the other.
 struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     /// What is done with a batch of this rank; what comes out is for the hooks after it.
     typealias Step = (_ batch: Batch, _ batchIndex: Int) throws -> Any
@@ -25,17 +26,17 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     let stage: EvaluationStage
     let trainer: Trainer
     let module: LightningModule
-    let loader: () throws -> DataLoader<Batch>
+    let source: LoaderSource<Batch>
     let step: Step
 
     init(
         _ stage: EvaluationStage, _ trainer: Trainer, _ module: LightningModule,
-        _ loader: @escaping () throws -> DataLoader<Batch>, _ step: @escaping Step
+        _ source: LoaderSource<Batch>, _ step: @escaping Step
     ) {
         self.stage = stage
         self.trainer = trainer
         self.module = module
-        self.loader = loader
+        self.source = source
         self.step = step
     }
 
@@ -50,12 +51,12 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     }
 
     private func evaluate(_ limit: BatchLimit, atMost most: Int) throws -> [String: Double] {
-        let loader = try loader()
-        let sampler = try sampler(of: loader)
-        let count = try min(most, self.count(sampler, limit))
-        guard count > 0 else { return [:] }
-        trainer.evaluationBatchCount = count
+        let parts = try self.parts(limit, atMost: most)
+        guard parts.contains(where: { $0.count > 0 }) else { return [:] }
+        trainer.evaluationBatchCount = parts[0].count
         trainer.logging.evaluation.reset()
+        trainer.logging.evaluationOfLoader.reset()
+        var entries: [MetricStore.Entry] = []
         try trainer.strategy.synchronizeBuffers(module)
         let modes = module.modes
         try withoutGradient {
@@ -65,15 +66,14 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
             trainer.logging.batchSize = 1
             try call(stage.start)
             try call(stage.epochStart)
-            let batches = loader.batches(of: sampler, limit: count)
-            while let next = try read(batches) {
-                // A rank without samples in a short batch has nothing to do, and nothing to wait for.
-                if let batch = next.batch { try runBatch(batch, next.index) }
+            for (index, part) in parts.enumerated() {
+                try run(part, index, isOneOfSeveral: parts.count > 1)
+                if parts.count > 1 { entries += try finishLoader(index) }
             }
             trainer.logging.batchSize = 1
             try call(stage.epochEnd)
         }
-        let results = try finish()
+        let results = try finish(entries)
         try call(stage.end)
         module.restoreModes(modes)
         trainer.logging.scope = .none("while modes change")
@@ -82,7 +82,37 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     }
 
     /// Finds out whether the limit makes sense, before an epoch of training is spent.
-    func check(limit: BatchLimit) throws { _ = try count(sampler(of: loader()), limit) }
+    func check(limit: BatchLimit) throws { _ = try parts(limit, atMost: .max) }
+
+    /// A loader with what is read of it.
+    private struct Part {
+        let loader: DataLoader<Batch>
+        let sampler: EpochSampler<Batch>
+        let count: Int
+    }
+
+    /// The loaders; the limit holds for each of them.
+    private func parts(_ limit: BatchLimit, atMost most: Int) throws -> [Part] {
+        try source.loader(inEpoch: trainer.progress.epoch).parts.map { loader in
+            let sampler = try trainer.sampler(of: loader, shuffledByDefault: false, epoch: 0)
+            let count = try limit.count(of: sampler.batchCount, what: "trainer.\(stage.limitFlag)")
+            return Part(loader: loader, sampler: sampler, count: min(most, count))
+        }
+    }
+
+    /// The batches of one loader.
+    private func run(_ part: Part, _ index: Int, isOneOfSeveral: Bool) throws {
+        trainer.evaluationBatchCount = part.count
+        module.dataLoaderIndex = index
+        defer { module.dataLoaderIndex = 0 }
+        trainer.logging.loaderIndex = isOneOfSeveral ? index : nil
+        defer { trainer.logging.loaderIndex = nil }
+        let batches = part.loader.batches(of: part.sampler, limit: part.count)
+        while let next = try read(batches) {
+            // A rank without samples in a short batch has nothing to do, and nothing to wait for.
+            if let batch = next.batch { try runBatch(batch, next.index, index) }
+        }
+    }
 
     private func call(_ moment: EvaluationStage.Moment) throws {
         try trainer.call(
@@ -93,15 +123,6 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
         try trainer.timed(mode.name, module) { try mode.module(module)() }
     }
 
-    private func sampler(of loader: DataLoader<Batch>) throws -> DistributedSampler {
-        try loader.sampler(
-            shuffledByDefault: false, seed: trainer.seed, epoch: 0, shard: trainer.shard)
-    }
-
-    private func count(_ sampler: DistributedSampler, _ limit: BatchLimit) throws -> Int {
-        try limit.count(of: sampler.batchCount, what: "trainer.\(stage.limitFlag)")
-    }
-
     /// The next batch; what goes wrong in reading it is reported as that batch's.
     private func read(_ batches: BatchIterator<Batch>) throws -> IndexedBatch<Batch>? {
         Watchdog.phase = TrainingPhase(
@@ -109,30 +130,46 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
         return try trainer.timed(.nextEvaluationBatch) { try batches.next() }
     }
 
-    private func runBatch(_ batch: Batch, _ index: Int) throws {
+    private func runBatch(_ batch: Batch, _ index: Int, _ loader: Int) throws {
         Watchdog.phase = TrainingPhase(stage.name, epoch: trainer.progress.epoch, batch: index)
         RandomContext.current.begin(step: index, shard: trainer.globalRank)
         trainer.logging.batchSize = batch.sampleCount
         try trainer.call(
-            stage.batchStart.name, { try stage.batchStart.callback($0)(trainer, module, batch, index, 0) },
-            { try stage.batchStart.module(module)(batch, index, 0) })
-        let batch: Batch = try trainer.transfer(batch, to: module)
+            stage.batchStart.name, { try stage.batchStart.callback($0)(trainer, module, batch, index, loader) },
+            { try stage.batchStart.module(module)(batch, index, loader) })
+        let batch: Batch = try trainer.transfer(batch, to: module, dataLoaderIndex: loader)
         let output = try trainer.timed(.evaluationStep) { try step(batch, index) }
         trainer.logging.evaluation.hasBatches = true
+        trainer.logging.evaluationOfLoader.hasBatches = true
         try trainer.call(
-            stage.batchEnd.name, { try stage.batchEnd.callback($0)(trainer, module, output, batch, index, 0) },
-            { try stage.batchEnd.module(module)(output, batch, index, 0) })
+            stage.batchEnd.name, { try stage.batchEnd.callback($0)(trainer, module, output, batch, index, loader) },
+            { try stage.batchEnd.module(module)(output, batch, index, loader) })
+    }
+
+    /// One exchange for the metrics of one of several loaders, so that a metric in a property can start afresh for the
+    /// next.
+    private func finishLoader(_ index: Int) throws -> [MetricStore.Entry] {
+        guard stage.scope == .evaluation else { return [] }
+        Watchdog.phase = TrainingPhase("the end of \(stage.name) loader \(index)", epoch: trainer.progress.epoch)
+        let entries = try trainer.timed(.reduceMetrics) {
+            try trainer.logging.evaluationOfLoader.reduced(
+                over: trainer.strategy, in: module, tag: "metrics of loader \(index) of a \(stage.name)")
+        }
+        LoggedMetrics.reset(entries, in: module)
+        trainer.logging.evaluationOfLoader.reset()
+        return entries
     }
 
     /// One exchange for all metrics; then loggers and callbacks may see them.
-    private func finish() throws -> [String: Double] {
+    private func finish(_ ofLoaders: [MetricStore.Entry]) throws -> [String: Double] {
         guard stage.scope == .evaluation else { return [:] }
         Watchdog.phase = TrainingPhase("the end of \(stage.name)", epoch: trainer.progress.epoch)
-        let entries = try trainer.timed(.reduceMetrics) {
+        let ofAll = try trainer.timed(.reduceMetrics) {
             try trainer.logging.evaluation.reduced(
                 over: trainer.strategy, in: module, tag: "metrics of a \(stage.name)")
         }
-        LoggedMetrics.reset(entries, in: module)
+        LoggedMetrics.reset(ofAll, in: module)
+        let entries = ofLoaders + ofAll
         let values = trainer.logging.finish(entries)
         if !trainer.isSanityChecking { try trainer.logToLoggers(values) }
         trainer.logging.scope = .none("after the metrics of a \(stage.name) are final")

@@ -9,16 +9,26 @@ struct PredictionLoop<M: PredictionModule> {
 
     /// One row per sample, on every rank; nil without samples.
     func run() throws -> Tensor? {
-        let sampler = try loader.sampler(
-            shuffledByDefault: false, seed: trainer.seed, epoch: 0, shard: trainer.shard)
+        let samplers = try loader.parts.map { try trainer.sampler(of: $0, shuffledByDefault: false, epoch: 0) }
+        guard !samplers.contains(where: { $0.isStream || ($0.count > 0 && !$0.hasIndices) }) else {
+            throw TrainingError(
+                "predictions are in the order of a data set, and a stream or a combined loader has none; predict for data sets, several of them with DataLoader(sequential:)"
+            )
+        }
         let keepsRows = !trainer.callbacks.contains { ($0 as? PredictionWriter)?.returnsPredictions == false }
-        let count = try trainer.configuration.limitPredictBatches.count(
-            of: sampler.batchCount, what: "trainer.limitPredictBatches")
-        trainer.predictedSampleCount = min(sampler.count, count * sampler.globalBatchSize)
+        trainer.predictedSampleCounts = try samplers.map { sampler in
+            let count = try trainer.configuration.limitPredictBatches.count(
+                of: sampler.batchCount, what: "trainer.limitPredictBatches")
+            return min(sampler.count, count * sampler.globalBatchSize)
+        }
         var rows: [Tensor] = []
         var places: [Int64] = []
-        let loop = EvaluationLoop(.prediction, trainer, module, { loader }) { batch, index in
-            let samples = sampler.indices(ofBatch: index)
+        let source = LoaderSource(reloadsEvery: 0) { loader }
+        let loop = EvaluationLoop(.prediction, trainer, module, source) { batch, index in
+            let number = module.dataLoaderIndex
+            // The rows of a loader lie behind those of the loaders before it.
+            let start = trainer.predictedSampleCounts[..<number].reduce(0, +)
+            let samples = samplers[number].indices(ofBatch: index).map { start + $0 }
             trainer.sampleIndices = samples
             let prediction = try predict(batch, index, samples: samples.count)
             if keepsRows {

@@ -8,8 +8,8 @@ extension TrainingLoop {
     ///
     /// What it leaves behind is what layers remember of their inputs, such as running moments.
     func passOverData() throws {
-        let sampler = try loader.sampler(
-            shuffledByDefault: true, seed: trainer.seed, epoch: trainer.progress.epoch, shard: trainer.shard)
+        let loader = try source.loader(inEpoch: trainer.progress.epoch)
+        let sampler = try trainer.sampler(of: loader, shuffledByDefault: true, epoch: trainer.progress.epoch)
         let (modes, logs) = (module.modes, trainer.logging.isEnabled)
         trainer.logging.isEnabled = false
         defer {
@@ -17,7 +17,7 @@ extension TrainingLoop {
             module.restoreModes(modes)
         }
         module.train()
-        let batches = loader.batches(of: sampler, limit: batchCount)
+        let batches = loader.batches(of: sampler, limit: try trainer.trainBatches(of: sampler))
         try withoutGradient {
             while let next = try batches.next() {
                 Watchdog.phase = TrainingPhase("a pass over the data", epoch: trainer.progress.epoch, batch: next.index)

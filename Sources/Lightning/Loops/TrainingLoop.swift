@@ -12,10 +12,11 @@ struct TrainingLoop<M: TrainableModule> {
     let trainer: Trainer
     let module: M
     let optimization: any BatchOptimization<M.TrainingBatch>
-    let loader: DataLoader<M.TrainingBatch>
+    let source: LoaderSource<M.TrainingBatch>
     let validation: (any Evaluation)?
-    /// Batches of an epoch, the same on all ranks.
-    let batchCount: Int
+
+    /// Batches of the present epoch, the same on all ranks; `Int.max` of a stream, while it is not known.
+    private var batchCount: Int { trainer.trainBatchCount }
 
     func run() throws {
         guard batchCount > 0 else { return }
@@ -34,54 +35,46 @@ struct TrainingLoop<M: TrainableModule> {
     }
 
     private func runEpoch() throws {
-        let sampler = try loader.sampler(
-            shuffledByDefault: true, seed: trainer.seed, epoch: trainer.progress.epoch,
-            shard: trainer.shard)
-        let count = batchCount
+        let loader = try source.loader(inEpoch: trainer.progress.epoch)
+        let sampler = try trainer.sampler(of: loader, shuffledByDefault: true, epoch: trainer.progress.epoch)
+        trainer.globalBatchSize = sampler.globalBatchSize
+        let batches = try EpochBatches(trainer, loader, sampler, limit: trainer.trainBatches(of: sampler))
+        trainer.trainBatchCount = batches.count
         if trainer.progress.batchInEpoch == 0 {  // not when an epoch is resumed in its middle
             trainer.logging.scope = .trainingEpoch
             try trainer.call(
                 .onTrainEpochStart, { try $0.onTrainEpochStart(trainer, module) }, { try module.onTrainEpochStart() })
         }
 
-        let batches = loader.batches(of: sampler, from: trainer.progress.batchInEpoch, limit: count)
         var window = AccumulationWindow()
         var mustStop = isFinished  // resumed where only a validation or the end of the epoch was still to come
         while true {
             if trainer.progress.awaitsValidation { mustStop = try validate() || mustStop }
-            guard !mustStop, trainer.progress.batchInEpoch < count, let next = try read(batches) else { break }
-            let samples = sampler.globalCount(ofBatch: next.index)
-            if let control = try trainer.timed(.runTrainingBatch, { try runBatch(next, of: samples, &window) }) {
+            guard !mustStop, trainer.progress.batchInEpoch < batchCount, let turn = try batches.next() else { break }
+            trainer.trainBatchCount = batches.count
+            if let control = try trainer.timed(.runTrainingBatch, { try runBatch(turn, &window) }) {
                 if control.signal != 0 { try interrupt(control.signal) }
                 mustStop = try trainer.stopsNow(control)
-                if mustStop, trainer.progress.batchInEpoch < count, validatesInFit {
+                if mustStop, trainer.progress.batchInEpoch < batchCount, validatesInFit {
                     trainer.progress.awaitValidation()
                 }
             }
         }
-        try endEpoch(isComplete: trainer.progress.batchInEpoch >= count)
-    }
-
-    /// The next batch; what goes wrong in reading it is reported as that batch's.
-    private func read(_ batches: BatchIterator<M.TrainingBatch>) throws -> IndexedBatch<M.TrainingBatch>? {
-        Watchdog.phase = TrainingPhase(
-            "reading training data", epoch: trainer.progress.epoch, batch: batches.nextIndex)
-        return try trainer.timed(.nextTrainingBatch) { try batches.next() }
+        try endEpoch(isComplete: trainer.progress.batchInEpoch >= batchCount)
     }
 
     /// One batch: the hooks around it, and what the optimization does with it.
     ///
     /// - Parameters:
-    ///   - next: The batch, of this rank.
-    ///   - globalCount: Its samples over all ranks.
+    ///   - turn: The batch: this rank's part, and its samples over all ranks.
     ///   - window: What has been gathered since parameters were last updated.
     /// - Returns: What the ranks agreed on at the optimizer step; nil in the middle of a window.
     private func runBatch(
-        _ next: IndexedBatch<M.TrainingBatch>, of globalCount: Int, _ window: inout AccumulationWindow
+        _ turn: EpochBatches<M.TrainingBatch>.Turn, _ window: inout AccumulationWindow
     ) throws -> StepControl? {
-        let index = next.index, stepsBefore = trainer.progress.step
-        begin(next, of: globalCount, &window)
-        let batch = try start(next.batch, index, &window)
+        let index = turn.batch.index, stepsBefore = trainer.progress.step
+        begin(turn, &window)
+        let batch = try start(turn.batch.batch, index, &window)
 
         // Forward, backward and update.
         let outcome = try optimization.run(batch?.typed, index, &window)
@@ -90,7 +83,7 @@ struct TrainingLoop<M: TrainableModule> {
         trainer.progress.advanceBatch(samples: outcome.samples)
         trainer.stepsOfBatch = stepsBefore..<trainer.progress.step
         if !trainer.stepsOfBatch.isEmpty { try trainer.advanceSchedules(.step) }
-        decideWhatFollows(outcome, ofBatch: index, &window)
+        decideWhatFollows(outcome, turn, &window)
 
         if let batch {
             let result = outcome.loss?.detached
@@ -104,14 +97,12 @@ struct TrainingLoop<M: TrainableModule> {
     }
 
     /// Lets everything know which batch it is.
-    private func begin(
-        _ next: IndexedBatch<M.TrainingBatch>, of globalCount: Int, _ window: inout AccumulationWindow
-    ) {
-        let accumulation = trainer.accumulateGradientBatches
-        window.add(next.sampleIndices.count, of: globalCount)
-        window.ends = (next.index + 1) % accumulation == 0 || next.index == batchCount - 1
+    private func begin(_ turn: EpochBatches<M.TrainingBatch>.Turn, _ window: inout AccumulationWindow) {
+        let accumulation = trainer.accumulateGradientBatches, index = turn.batch.index
+        window.add(turn.batch.sampleCount, of: turn.globalCount)
+        window.ends = (index + 1) % accumulation == 0 || turn.isLast
         window.gathers = accumulation > 1
-        Watchdog.phase = TrainingPhase("training", epoch: trainer.progress.epoch, batch: next.index)
+        Watchdog.phase = TrainingPhase("training", epoch: trainer.progress.epoch, batch: index)
         RandomContext.current.begin(step: trainer.progress.batch, shard: trainer.globalRank)
         trainer.logging.scope = .trainingBatch
     }
@@ -138,10 +129,15 @@ struct TrainingLoop<M: TrainableModule> {
     }
 
     /// Finds out what follows a batch: the rest of the epoch, a validation, a new window.
-    private func decideWhatFollows(_ outcome: BatchOutcome, ofBatch index: Int, _ window: inout AccumulationWindow) {
+    private func decideWhatFollows(
+        _ outcome: BatchOutcome, _ turn: EpochBatches<M.TrainingBatch>.Turn, _ window: inout AccumulationWindow
+    ) {
+        let index = turn.batch.index
         if outcome.skipsEpoch {
+            // Of a stream nobody knows how many were left out.
+            if batchCount == .max { trainer.trainBatchCount = index + 1 }
             trainer.progress.skipToEnd(ofEpochWith: batchCount)
-        } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index) {
+        } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index, turn.isLast) {
             trainer.progress.awaitValidation()
         }
         if window.ends { window = AccumulationWindow() }
@@ -171,12 +167,12 @@ struct TrainingLoop<M: TrainableModule> {
     }
 
     /// Whether a validation falls due in the window of batches that ends with `index`.
-    private func isValidationDue(afterBatches count: Int, upTo index: Int) -> Bool {
+    private func isValidationDue(afterBatches count: Int, upTo index: Int, _ isLast: Bool) -> Bool {
         guard validatesInFit else { return false }
         let flags = trainer.configuration
         if let interval = flags.validateEverySteps { return trainer.hasJustTaken(multipleOf: interval) }
         if let interval = validationInterval { return (index + 1) / interval > (index + 1 - count) / interval }
-        return index == batchCount - 1 && (trainer.progress.epoch + 1) % flags.validateEveryEpochs == 0
+        return isLast && (trainer.progress.epoch + 1) % flags.validateEveryEpochs == 0
     }
 
     /// Validates.

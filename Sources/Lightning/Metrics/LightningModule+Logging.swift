@@ -16,13 +16,15 @@ extension LightningModule {
     ///   - logger: Whether loggers get it.
     ///   - reduce: How the values of an epoch become one.
     ///   - batchSize: The weight of the value in a mean; by default the samples of the batch.
+    ///   - addDataLoaderIndex: With several loaders in an evaluation, whether each has a value of its own, under the name
+    ///     with `/dataloader_idx_N` behind it; otherwise the values of all loaders become one.
     public final func log(
         _ name: String, _ value: Double, onStep: Bool? = nil, onEpoch: Bool? = nil, progressBar: Bool = false,
-        logger: Bool = true, reduce: MetricReduction = .mean, batchSize: Int? = nil
+        logger: Bool = true, reduce: MetricReduction = .mean, batchSize: Int? = nil, addDataLoaderIndex: Bool = true
     ) {
         attachedTrainer?.logging.log(
             name, value, onStep: onStep, onEpoch: onEpoch, progressBar: progressBar, logger: logger, reduce: reduce,
-            batchSize: batchSize)
+            batchSize: batchSize, addsLoaderIndex: addDataLoaderIndex)
     }
 
     /// Logs a scalar tensor under a name.
@@ -30,7 +32,7 @@ extension LightningModule {
     /// - Precondition: the tensor has one element.
     public final func log(
         _ name: String, _ value: Tensor, onStep: Bool? = nil, onEpoch: Bool? = nil, progressBar: Bool = false,
-        logger: Bool = true, reduce: MetricReduction = .mean, batchSize: Int? = nil
+        logger: Bool = true, reduce: MetricReduction = .mean, batchSize: Int? = nil, addDataLoaderIndex: Bool = true
     ) {
         guard attachedTrainer != nil else { return }
         guard value.elementCount == 1 else {
@@ -38,18 +40,18 @@ extension LightningModule {
         }
         log(
             name, value.item, onStep: onStep, onEpoch: onEpoch, progressBar: progressBar, logger: logger,
-            reduce: reduce, batchSize: batchSize)
+            reduce: reduce, batchSize: batchSize, addDataLoaderIndex: addDataLoaderIndex)
     }
 
     /// Logs several numbers at once.
     public final func logDictionary(
         _ values: [String: Double], onStep: Bool? = nil, onEpoch: Bool? = nil, progressBar: Bool = false,
-        logger: Bool = true, reduce: MetricReduction = .mean, batchSize: Int? = nil
+        logger: Bool = true, reduce: MetricReduction = .mean, batchSize: Int? = nil, addDataLoaderIndex: Bool = true
     ) {
         for (name, value) in values.sorted(by: { $0.key < $1.key }) {
             log(
                 name, value, onStep: onStep, onEpoch: onEpoch, progressBar: progressBar, logger: logger, reduce: reduce,
-                batchSize: batchSize)
+                batchSize: batchSize, addDataLoaderIndex: addDataLoaderIndex)
         }
     }
 
@@ -62,8 +64,10 @@ extension LightningModule {
     ///   - metric: A stored property of this module or of a module in it; training and evaluation need one each.
     ///   - progressBar: Whether the progress bar shows it.
     ///   - logger: Whether loggers get it.
+    ///   - addDataLoaderIndex: With several loaders in an evaluation, whether each has a value of its own.
     public final func log(
-        _ name: String, _ metric: any Metric<Double>, progressBar: Bool = false, logger: Bool = true
+        _ name: String, _ metric: any Metric<Double>, progressBar: Bool = false, logger: Bool = true,
+        addDataLoaderIndex: Bool = true
     ) {
         guard let attachedTrainer else { return }
         guard let attribute = metricNames[ObjectIdentifier(metric)] ?? findMetric(metric) else {
@@ -71,7 +75,8 @@ extension LightningModule {
                 "log(\"\(name)\"): the metric is not in a property of \(Self.self), where it would be found at the end of the epoch and for checkpoints; keep it in a stored property"
             )
         }
-        attachedTrainer.logging.log(name, metricIn: attribute, progressBar: progressBar, logger: logger)
+        attachedTrainer.logging.log(
+            name, metricIn: attribute, progressBar: progressBar, logger: logger, addsLoaderIndex: addDataLoaderIndex)
     }
 
     private func findMetric(_ metric: any Metric<Double>) -> String? {
@@ -81,10 +86,12 @@ extension LightningModule {
 
     /// Logs several metrics at once.
     public final func logDictionary(
-        _ metrics: [String: any Metric<Double>], progressBar: Bool = false, logger: Bool = true
+        _ metrics: [String: any Metric<Double>], progressBar: Bool = false, logger: Bool = true,
+        addDataLoaderIndex: Bool = true
     ) {
         for (name, metric) in metrics.sorted(by: { $0.key < $1.key }) {
-            log(name, metric, progressBar: progressBar, logger: logger)
+            log(
+                name, metric, progressBar: progressBar, logger: logger, addDataLoaderIndex: addDataLoaderIndex)
         }
     }
 
@@ -93,12 +100,12 @@ extension LightningModule {
     /// - Precondition: each has one element.
     public final func logDictionary(
         _ values: [String: Tensor], onStep: Bool? = nil, onEpoch: Bool? = nil, progressBar: Bool = false,
-        logger: Bool = true, reduce: MetricReduction = .mean, batchSize: Int? = nil
+        logger: Bool = true, reduce: MetricReduction = .mean, batchSize: Int? = nil, addDataLoaderIndex: Bool = true
     ) {
         for (name, value) in values.sorted(by: { $0.key < $1.key }) {
             log(
                 name, value, onStep: onStep, onEpoch: onEpoch, progressBar: progressBar, logger: logger, reduce: reduce,
-                batchSize: batchSize)
+                batchSize: batchSize, addDataLoaderIndex: addDataLoaderIndex)
         }
     }
 }

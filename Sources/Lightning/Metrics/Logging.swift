@@ -20,6 +20,10 @@ struct Logging {
     var training = MetricStore()
     /// Values of the validation or test so far.
     var evaluation = MetricStore()
+    /// The same of the present loader alone, when there are several.
+    var evaluationOfLoader = MetricStore()
+    /// The number of the present loader when there are several; nil too in hooks between them.
+    var loaderIndex: Int?
     /// The newest value of everything logged, by name.
     var callbackMetrics: [String: Double] = [:]
     /// The metrics that became final, and with it the same on all ranks, since callbacks last looked.
@@ -33,9 +37,10 @@ struct Logging {
 
     mutating func log(
         _ name: String, _ value: Double, onStep: Bool?, onEpoch: Bool?, progressBar: Bool, logger: Bool,
-        reduce: MetricReduction, batchSize: Int?
+        reduce: MetricReduction, batchSize: Int?, addsLoaderIndex: Bool
     ) {
         guard isEnabled else { return }
+        let suffix = suffix(of: name, addsLoaderIndex)
         let stepsByDefault = scope == .trainingBatch
         let step = onStep ?? stepsByDefault, epoch = onEpoch ?? !stepsByDefault
         guard step || epoch else {
@@ -43,8 +48,8 @@ struct Logging {
         }
         let weight = Double(batchSize ?? self.batchSize)
         let entry = MetricStore.Entry(
-            name: name, reduction: reduce, onStep: step, onEpoch: epoch, showsInProgressBar: progressBar,
-            goesToLogger: logger)
+            name: name + (suffix ?? ""), reduction: reduce, onStep: step, onEpoch: epoch,
+            showsInProgressBar: progressBar, goesToLogger: logger, suffix: suffix)
         switch scope {
         case .trainingBatch, .trainingEpoch:
             training.log(entry, value: value, weight: weight)
@@ -53,24 +58,34 @@ struct Logging {
                 if epoch { callbackMetrics[name + "_step"] = value }
                 if progressBar { show(name, value) }
             }
+        case .evaluation where suffix != nil: evaluationOfLoader.log(entry, value: value, weight: weight)
         case .evaluation: evaluation.log(entry, value: value, weight: weight)
         case .none(let place): refuse(name, place)
         }
     }
 
     /// Takes note of a metric in a property of the module.
-    mutating func log(_ name: String, metricIn attribute: String, progressBar: Bool, logger: Bool) {
+    mutating func log(
+        _ name: String, metricIn attribute: String, progressBar: Bool, logger: Bool, addsLoaderIndex: Bool
+    ) {
         guard isEnabled else { return }
+        let suffix = suffix(of: name, addsLoaderIndex)
         let entry = MetricStore.Entry(
-            name: name, reduction: .mean, onStep: false, onEpoch: true, showsInProgressBar: progressBar,
-            goesToLogger: logger, attribute: attribute)
+            name: name + (suffix ?? ""), reduction: .mean, onStep: false, onEpoch: true,
+            showsInProgressBar: progressBar, goesToLogger: logger, attribute: attribute, suffix: suffix)
         let other: MetricStore
         switch scope {
         case .trainingBatch, .trainingEpoch:
             training.log(entry)
             other = evaluation
         case .evaluation:
-            evaluation.log(entry)
+            if suffix == nil { evaluation.log(entry) } else { evaluationOfLoader.log(entry) }
+            let both = suffix == nil ? evaluationOfLoader : evaluation
+            if let second = both.name(ofMetricIn: attribute) {
+                fatalError(
+                    "log(\"\(name)\"): the metric in '\(attribute)' is logged for each loader and for all of them, as \"\(second)\"; give each a metric of its own"
+                )
+            }
             other = training
         case .none(let place): refuse(name, place)
         }
@@ -79,6 +94,15 @@ struct Logging {
                 "log(\"\(name)\"): the metric in '\(attribute)' is logged as \"\(second)\" too, in training and in evaluation, which would mix their samples; give each a metric of its own"
             )
         }
+    }
+
+    /// What says which of several loaders a value comes from.
+    private func suffix(of name: String, _ adds: Bool) -> String? {
+        guard scope == .evaluation, let loaderIndex, adds else { return nil }
+        guard !name.contains("/dataloader_idx_") else {
+            fatalError("log(\"\(name)\"): the number of the data loader is added by the trainer; leave it out")
+        }
+        return "/dataloader_idx_\(loaderIndex)"
     }
 
     private func refuse(_ name: String, _ place: String) -> Never {

@@ -27,6 +27,8 @@ struct MetricStore {
         let goesToLogger: Bool
         /// The property that holds the metric, when one was logged and not a number.
         var attribute: String?
+        /// The end of the name that says which of several loaders the values come from.
+        var suffix: String?
         /// The value of that metric over all ranks, once the epoch has ended.
         var computed: Double?
         var total = 0.0
@@ -38,9 +40,15 @@ struct MetricStore {
         /// The value so far.
         var value: Double { computed ?? (reduction == .mean ? total / weight : total) }
         /// The key of step values.
-        var stepName: String { onStep && onEpoch ? name + "_step" : name }
+        var stepName: String { forked("_step") }
         /// The key of epoch values.
-        var epochName: String { onStep && onEpoch ? name + "_epoch" : name }
+        var epochName: String { forked("_epoch") }
+
+        private func forked(_ kind: String) -> String {
+            guard onStep && onEpoch else { return name }
+            guard let suffix else { return name + kind }
+            return name.dropLast(suffix.count) + kind + suffix
+        }
 
         /// Whether another `log` of the same name asks for the same.
         func agrees(with other: Entry) -> Bool {

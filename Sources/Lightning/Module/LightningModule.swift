@@ -10,6 +10,8 @@ import Tensors
 open class LightningModule: Module {
     /// The trainer of this module's last run; nil before the first, and once that trainer is gone: it is known weakly.
     public internal(set) final weak var attachedTrainer: Trainer?
+    /// Which of several loaders the present evaluation batch comes from; 0 otherwise.
+    public internal(set) final var dataLoaderIndex = 0
     /// Where the metrics that were logged are kept; emptied at the beginning of a run.
     final var metricNames: [ObjectIdentifier: String] = [:]
 

@@ -17,6 +17,9 @@ public enum BatchLimit: Sendable, Equatable, Codable {
         case .all: return available
         case .batches(let count): return min(count, available)
         case .fraction(let share):
+            guard available < .max else {
+                throw TrainingError("\(what): nobody knows what a fraction of a stream is; give a number of batches")
+            }
             let count = Int(Double(available) * share)
             guard count > 0 || available == 0 else {
                 throw TrainingError(

@@ -91,7 +91,13 @@ extension Trainer {
         if let module = module as? any SavedHyperparameters {
             try checkpoint.set("hyperparameters", module.hyperparameters)
         }
+        if let data = dataModule as? any HyperparameterDataModule {
+            try checkpoint.set("data hyperparameters", data.hyperparameters)
+        }
         if !weightsOnly {
+            if let dataModule, let state = try dataModule.saveState() {
+                checkpoint.values["data \(type(of: dataModule))"] = state
+            }
             checkpoint.optimizers = optimizers.map(\.stateDictionary)
             let rates = optimizers.flatMap(\.groups).map { [$0.initialLearningRate, $0.learningRate] }
             try checkpoint.set(

@@ -23,6 +23,10 @@ extension Trainer {
         public var limitTestBatches = BatchLimit.all
         /// Prediction batches.
         public var limitPredictBatches = BatchLimit.all
+        /// Whether loaders share samples among the ranks; when off, samplers say which samples a rank reads.
+        public var useDistributedSampler = true
+        /// Asks the hooks for loaders again after every so many epochs; 0 never.
+        public var reloadDataLoadersEveryEpochs = 0
         /// Validates after every so many epochs; 0 never.
         public var validateEveryEpochs = 1
         /// Validates after every so many batches within an epoch, instead of after epochs; when gradients are accumulated,
@@ -94,6 +98,7 @@ extension Trainer {
                 ("maxEpochs", maxEpochs), ("minEpochs", minEpochs), ("maxSteps", maxSteps), ("minSteps", minSteps),
                 ("validateEveryEpochs", validateEveryEpochs), ("sanityValidationBatches", sanityValidationBatches),
                 ("logEverySteps", logEverySteps), ("fastDevRun", fastDevRun),
+                ("reloadDataLoadersEveryEpochs", reloadDataLoadersEveryEpochs),
             ]
             for (name, count) in counts {
                 if let count { try demand(count >= 0, "\(name) is \(count); it cannot be negative") }

@@ -26,6 +26,23 @@ extension Trainer {
         try evaluate(.validation, .validate, module, data, data.validationDataLoader, module.validationStep, checkpoint)
     }
 
+    /// Validates a module on several loaders, one after the other; their metrics have `/dataloader_idx_N` behind the name.
+    @discardableResult
+    public func validate<M: ValidationModule>(
+        _ module: M, _ loaders: [DataLoader<M.ValidationBatch>], checkpoint: String? = nil
+    ) throws -> [String: Double] {
+        try validate(module, DataLoader(sequential: loaders), checkpoint: checkpoint)
+    }
+
+    /// Validates a module on the data it brings itself.
+    @discardableResult
+    public func validate<M: ValidationModule & ValidationSource>(
+        _ module: M, checkpoint: String? = nil
+    ) throws -> [String: Double] {
+        try evaluate(
+            .validation, .validate, module, nil, module.validationDataLoader, module.validationStep, checkpoint)
+    }
+
     /// Tests a module: every sample exactly once, on any number of ranks.
     @discardableResult
     public func test<M: TestModule>(
@@ -42,13 +59,49 @@ extension Trainer {
         try evaluate(.test, .test, module, data, data.testDataLoader, module.testStep, checkpoint)
     }
 
+    /// Tests a module on several loaders, one after the other; their metrics have `/dataloader_idx_N` behind the name.
+    @discardableResult
+    public func test<M: TestModule>(
+        _ module: M, _ loaders: [DataLoader<M.TestBatch>], checkpoint: String? = nil
+    ) throws -> [String: Double] {
+        try test(module, DataLoader(sequential: loaders), checkpoint: checkpoint)
+    }
+
+    /// Tests a module on the data it brings itself.
+    @discardableResult
+    public func test<M: TestModule & TestSource>(_ module: M, checkpoint: String? = nil) throws -> [String: Double] {
+        try evaluate(.test, .test, module, nil, module.testDataLoader, module.testStep, checkpoint)
+    }
+
     /// Predicts for every sample.
     ///
+    /// Of several loaders the rows are one after the other.
     /// - Returns: One row per sample in the order of the data set, on every rank; nil when there were no samples.
     public func predict<M: PredictionModule>(
         _ module: M, _ loader: DataLoader<M.PredictionBatch>, checkpoint: String? = nil
     ) throws -> Tensor? {
         try predict(module, nil, { loader }, checkpoint)
+    }
+
+    /// Predicts for every sample of several loaders.
+    ///
+    /// - Returns: The rows of each loader, on every rank; nil where there were no samples.
+    public func predict<M: PredictionModule>(
+        _ module: M, _ loaders: [DataLoader<M.PredictionBatch>], checkpoint: String? = nil
+    ) throws -> [Tensor?] {
+        let rows = try predict(module, DataLoader(sequential: loaders), checkpoint: checkpoint)
+        var start = 0
+        return predictedSampleCounts.map { count in
+            defer { start += count }
+            return count == 0 ? nil : rows?.slice(start..<(start + count))
+        }
+    }
+
+    /// Predicts for every sample of the data the module brings itself.
+    public func predict<M: PredictionModule & PredictionSource>(
+        _ module: M, checkpoint: String? = nil
+    ) throws -> Tensor? {
+        try predict(module, nil, module.predictDataLoader, checkpoint)
     }
 
     /// Predicts for every sample of a data module.
@@ -90,7 +143,7 @@ extension Trainer {
         try run(kind, module, data: data) {
             if let checkpoint { try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true)) }
             try strategy.prepareForInference(module)
-            let loop = EvaluationLoop(stage, self, module, loader, step)
+            let loop = EvaluationLoop(stage, self, module, loaders(loader), step)
             let results = try loop.run(
                 limit: kind == .test ? configuration.limitTestBatches : configuration.limitValidationBatches)
             if configuration.enableProgressBar { print(ResultsTable.text(title: stage.name, results)) }

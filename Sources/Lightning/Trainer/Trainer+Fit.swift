@@ -24,8 +24,30 @@ extension Trainer {
         _ module: M, train: DataLoader<M.TrainingBatch>, validation: DataLoader<M.ValidationBatch>,
         checkpoint: String? = nil
     ) throws {
-        let loop = EvaluationLoop(.validation, self, module, { validation }, module.validationStep)
+        let loop = EvaluationLoop(.validation, self, module, loaders { validation }, module.validationStep)
         try fit(module, data: nil, train: { train }, validation: loop, checkpoint: checkpoint)
+    }
+
+    /// Trains a module and validates it on the way, on the data of several loaders one after the other.
+    public func fit<M: TrainableModule & ValidationModule>(
+        _ module: M, train: DataLoader<M.TrainingBatch>, validation: [DataLoader<M.ValidationBatch>],
+        checkpoint: String? = nil
+    ) throws {
+        try fit(module, train: train, validation: DataLoader(sequential: validation), checkpoint: checkpoint)
+    }
+
+    /// Trains a module on the data it brings itself.
+    public func fit<M: TrainableModule & TrainingSource>(_ module: M, checkpoint: String? = nil) throws {
+        try fit(module, data: nil, train: module.trainDataLoader, validation: nil, checkpoint: checkpoint)
+    }
+
+    /// Trains a module on the data it brings itself, and validates it on the way.
+    public func fit<M: TrainableModule & TrainingSource & ValidationModule & ValidationSource>(
+        _ module: M, checkpoint: String? = nil
+    ) throws {
+        let loop = EvaluationLoop(
+            .validation, self, module, loaders(module.validationDataLoader), module.validationStep)
+        try fit(module, data: nil, train: module.trainDataLoader, validation: loop, checkpoint: checkpoint)
     }
 
     /// Trains a module on the data of a data module.
@@ -39,43 +61,44 @@ extension Trainer {
     public func fit<M: TrainableModule & ValidationModule, D: TrainingData & ValidationData>(
         _ module: M, data: D, checkpoint: String? = nil
     ) throws where D.TrainingBatch == M.TrainingBatch, D.ValidationBatch == M.ValidationBatch {
-        let loop = EvaluationLoop(.validation, self, module, data.validationDataLoader, module.validationStep)
+        let loop = EvaluationLoop(
+            .validation, self, module, loaders(data.validationDataLoader), module.validationStep)
         try fit(module, data: data, train: data.trainDataLoader, validation: loop, checkpoint: checkpoint)
     }
 
     private func fit<M: TrainableModule>(
-        _ module: M, data: LightningDataModule?, train: () throws -> DataLoader<M.TrainingBatch>,
+        _ module: M, data: LightningDataModule?, train: @escaping () throws -> DataLoader<M.TrainingBatch>,
         validation: (any Evaluation)?, checkpoint: String?
     ) throws {
         try run(.fit, module, data: data) {
-            let loader = try train()
             let saved = try checkpoint.flatMap { try checkpointToResume($0) }
             isResuming = saved != nil
-            if let saved { try restoreModel(module, from: saved) }
+            if let saved {
+                if let data, let state = saved.values["data \(type(of: data))"] { try data.loadState(state) }
+                try restoreModel(module, from: saved)
+            }
             try strategy.prepare(module)
             accumulateGradientBatches = configuration.accumulateGradientBatches
             (suspendsSchedules, isUpdating) = (false, false)
             (irregularBatches, irregularSoFar, searchedOptimizers) = (IrregularBatches(), IrregularBatches(), [])
             let optimization = try configureOptimization(of: module)
             logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
-            globalBatchSize = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard)
-                .globalBatchSize
-            // Rates go on as they were: callbacks may have set them otherwise than schedules would.
-            if let saved {
-                try restoreTraining(from: saved)
-            } else {
-                progress = .init()
-                applySchedules()
-            }
+            let source = loaders(train)
+            progress = try saved?.get("run", as: RunState.self)?.progress ?? .init()
+            let loader = try source.loader(inEpoch: progress.epoch)
+            let sampler = try sampler(of: loader, shuffledByDefault: true, epoch: progress.epoch)
+            globalBatchSize = sampler.globalBatchSize
+            // Rates of a run that goes on are as they were: callbacks may have set them otherwise than schedules would.
+            if let saved { try restoreTraining(from: saved) } else { applySchedules() }
             let loop = TrainingLoop(
-                trainer: self, module: module, optimization: optimization, loader: loader, validation: validation,
-                batchCount: try trainBatches(of: loader))
+                trainer: self, module: module, optimization: optimization, source: source, validation: validation)
+            trainBatchCount = try trainBatches(of: sampler)
             hasValidated = !loop.validatesInFit
             try validation?.check(limit: configuration.limitValidationBatches)
             // Made after everything that can be wrong with the request, so that a refused run leaves no directory.
             if needsRunDirectory { _ = try runDirectory() }
             try openProfile(.fit)
-            if let hint = loggingHint(ofEpochsWith: loop.batchCount) { print(hint) }
+            if let hint = loggingHint(ofEpochsWith: trainBatchCount) { print(hint) }
             try logHyperparameters(of: module)
             try call(.onFitStart, { try $0.onFitStart(self, module) }, { try module.onFitStart() })
             try sanityCheck(validation, module)
@@ -92,32 +115,43 @@ extension Trainer {
     /// Batches of an epoch.
     ///
     /// - Throws: ``TrainingError`` when there are none although some were asked for.
-    private func trainBatches<Batch>(of loader: DataLoader<Batch>) throws -> Int {
-        let sampler = try loader.sampler(shuffledByDefault: false, seed: 0, epoch: 0, shard: shard)
+    func trainBatches<Batch>(of sampler: EpochSampler<Batch>) throws -> Int {
         let count = try configuration.limitTrainBatches.count(of: sampler.batchCount, what: "trainer.limitTrainBatches")
         guard count > 0 || configuration.limitTrainBatches == .batches(0) else {
             throw TrainingError(
-                "there is nothing to train on: \(loader.sampleCount) samples make no batch of \(sampler.globalBatchSize)"
+                "there is nothing to train on: \(sampler.count) samples make no batch of \(sampler.globalBatchSize)"
             )
         }
-        let least = count > 0 ? sampler.globalCount(ofBatch: count - 1) : 0
-        guard manualState == nil || count == 0 || least >= worldSize else {
+        if sampler.isStream {
+            guard count < .max || configuration.validateEveryFraction == nil else {
+                throw TrainingError(
+                    "trainer.validateEveryFraction is a fraction of an epoch, and nobody knows how long that of a stream is; set trainer.validateEveryBatches or trainer.limitTrainBatches"
+                )
+            }
+            return count
+        }
+        if manualState != nil, let short = (0..<count).first(where: { sampler.globalCount(ofBatch: $0) < worldSize }) {
+            let name = short == count - 1 ? "the last batch" : "batch \(short)"
             throw TrainingError(
-                "the last batch has \(least) samples for \(worldSize) ranks, and a module that applies gradients itself needs one on each; give the training loader dropsLast: true, or batches of another size"
+                "\(name) has \(sampler.globalCount(ofBatch: short)) samples for \(worldSize) ranks, and a module that applies gradients itself needs one on each; give the training loader dropsLast: true, or batches of another size"
             )
         }
-        trainBatchCount = count
         return count
+    }
+
+    /// A hook for a loader, asked as often as the flags say.
+    func loaders<Batch>(_ hook: @escaping () throws -> DataLoader<Batch>) -> LoaderSource<Batch> {
+        LoaderSource(reloadsEvery: configuration.reloadDataLoadersEveryEpochs, hook)
     }
 
     /// A line for a run so short that loggers would hear of no single step.
     private func loggingHint(ofEpochsWith batches: Int) -> String? {
         let every = configuration.logEverySteps
-        guard !loggers.isEmpty, every > 0, let epochs = configuration.maxEpochs, configuration.maxSteps == nil else {
-            return nil
-        }
+        guard !loggers.isEmpty, every > 0, let epochs = configuration.maxEpochs, configuration.maxSteps == nil,
+            0 < batches, batches < .max
+        else { return nil }
         let steps = (batches + accumulateGradientBatches - 1) / accumulateGradientBatches * epochs
-        guard batches > 0, progress.step + steps < every else { return nil }
+        guard progress.step + steps < every else { return nil }
         return
             "note: \(steps) optimizer steps in all, and single values are logged every \(every); lower trainer.logEverySteps to see them"
     }

@@ -27,6 +27,7 @@ extension Trainer {
         // A run that failed may have left something in them.
         for (_, metric) in module.namedMetrics { metric.reset() }
         data?.trainer = self
+        dataModule = data
         // Elsewhere there is nothing to save, and a signal does what it always does.
         if stage == .fit { SignalWatch.install() }
         defer { if status != .interrupted { SignalWatch.remove() } }
@@ -60,6 +61,7 @@ extension Trainer {
         let isInterruption = error is Interrupted
         status = isInterruption ? .interrupted : .failed
         logging.scope = .none("after a failure")
+        dataModule?.onException(error)
         for callback in callbacks { callback.onException(self, module, error) }
         // What ends the run is worth more than what goes wrong in telling where its time went.
         try? endProfile(stage, isCollective: isInterruption)
@@ -114,9 +116,17 @@ extension Trainer {
     func transfer<Batch: DataBatch>(boxed batch: any DataBatch, to module: LightningModule, dataLoaderIndex: Int = 0)
         throws -> (typed: Batch, boxed: any DataBatch)
     {
-        let before = try module.onBeforeBatchTransfer(batch, dataLoaderIndex: dataLoaderIndex)
-        let moved = try module.transferBatchToDevice(before, dataLoaderIndex: dataLoaderIndex)
-        let after = try module.onAfterBatchTransfer(moved, dataLoaderIndex: dataLoaderIndex)
+        // A data module's hooks come instead of the module's, where it has them.
+        let (data, index) = (dataModule, dataLoaderIndex)
+        let before =
+            try data?.onBeforeBatchTransfer(batch, dataLoaderIndex: index)
+            ?? module.onBeforeBatchTransfer(batch, dataLoaderIndex: index)
+        let moved =
+            try data?.transferBatchToDevice(before, dataLoaderIndex: index)
+            ?? module.transferBatchToDevice(before, dataLoaderIndex: index)
+        let after =
+            try data?.onAfterBatchTransfer(moved, dataLoaderIndex: index)
+            ?? module.onAfterBatchTransfer(moved, dataLoaderIndex: index)
         guard let typed = after as? Batch else {
             throw TrainingError(
                 "the batch-transfer hooks of \(type(of: module)) made a \(type(of: after)) of a \(Batch.self)")

@@ -50,8 +50,10 @@ public final class Trainer {
 
     /// The places in the data set of this rank's samples in the present prediction batch.
     public internal(set) var sampleIndices: [Int] = []
+    /// Samples of all ranks in the prediction going on, by loader.
+    var predictedSampleCounts: [Int] = []
     /// Samples of all ranks in the prediction going on.
-    var predictedSampleCount = 0
+    var predictedSampleCount: Int { predictedSampleCounts.reduce(0, +) }
     /// Whether weights have been updated and progress does not say so yet: nothing can be saved now.
     var isUpdating = false
     /// Whether this trainer only tries something out for another one, without the module's own callbacks.
@@ -91,6 +93,8 @@ public final class Trainer {
     var globalBatchSize = 0
     /// The module of the last run; it knows its trainer weakly.
     var module: LightningModule?
+    /// The data module of the last run, if it had one; it too knows its trainer weakly.
+    var dataModule: LightningDataModule?
     /// One pass over the training data of the present fit without gradients; nil outside of one.
     var passOverTrainingData: (() throws -> Void)?
     /// Whether a callback sets the learning rates instead of the schedules, which go on counting.

@@ -30,14 +30,26 @@ public final class Sigmoid: Module, Layer {
     public func callAsFunction(_ input: Tensor) -> Tensor { input.sigmoid() }
 }
 
-/// The input itself.
-public final class Identity: Module, Layer {
-    /// The input.
-    public func callAsFunction(_ input: Tensor) -> Tensor { input }
+/// The logarithm of the sigmoid.
+public final class LogSigmoid: Module, Layer {
+    /// Each element's logarithm of the sigmoid.
+    public func callAsFunction(_ input: Tensor) -> Tensor { input.logSigmoid() }
 }
 
-/// All dimensions but the first merged into one.
-public final class Flatten: Module, Layer {
-    /// `[batch, …]` to `[batch, features]`.
-    public func callAsFunction(_ input: Tensor) -> Tensor { input.flattened() }
+/// x · tanh(log(1 + eˣ)).
+public final class Mish: Module, Layer {
+    /// Each element's Mish.
+    public func callAsFunction(_ input: Tensor) -> Tensor { input.mish() }
+}
+
+/// (x + 3) / 6, held between 0 and 1.
+public final class Hardsigmoid: Module, Layer {
+    /// Each element's piecewise linear sigmoid.
+    public func callAsFunction(_ input: Tensor) -> Tensor { input.hardSigmoid() }
+}
+
+/// x times its piecewise linear sigmoid.
+public final class Hardswish: Module, Layer {
+    /// Each element's Hardswish.
+    public func callAsFunction(_ input: Tensor) -> Tensor { input.hardSwish() }
 }

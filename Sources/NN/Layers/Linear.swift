@@ -22,9 +22,23 @@ public final class Linear: Module, Layer {
         self.bias = bias ? Parameter(Initializer.fanIn(inputs)([outputs])) : nil
     }
 
+    /// A linear layer over parameters of another module: tied weights, which are trained and saved once.
+    public init(weight: Parameter, bias: Parameter? = nil) {
+        require(
+            weight.shape.count == 2 && (bias.map { $0.shape == [weight.shape[0]] } ?? true), "Linear",
+            "weight \(weight.shape), bias \(bias.map { "\($0.shape)" } ?? "none")")
+        self.weight = weight
+        self.bias = bias
+    }
+
     /// `[…, inputs]` to `[…, outputs]`.
     public func callAsFunction(_ input: Tensor) -> Tensor {
         observed(input) { $0.linear(weight: weight.value, bias: bias?.value) }
+    }
+
+    /// What a ``ReLU`` makes of this layer's output, in one operation.
+    func rectified(_ input: Tensor) -> Tensor {
+        input.linear(weight: weight.value, bias: bias?.value, isRectified: true)
     }
 }
 

@@ -108,16 +108,49 @@ public final class BatchNorm: Module, Layer {
     }
 }
 
-/// Sets elements to 0 at random in training; does nothing in evaluation.
-public final class Dropout: Module, Layer {
-    private let probability: Double
+/// PyTorch's name for ``BatchNorm`` over `[batch, channels]` or `[batch, channels, length]`.
+public typealias BatchNorm1d = BatchNorm
+/// PyTorch's name for ``BatchNorm`` over `[batch, channels, height, width]`.
+public typealias BatchNorm2d = BatchNorm
 
-    /// Drops each element with the given probability.
-    public init(_ probability: Double = 0.5) {
-        require(probability >= 0 && probability < 1, "Dropout", "a probability of \(probability); it is in 0 ..< 1")
-        self.probability = probability
+/// Normalisation over groups of channels of each sample, with a learnt scale and shift (Wu & He, 2018).
+///
+/// One group is layer normalisation of a sample, as many groups as channels instance normalisation.
+public final class GroupNorm: Module, Layer {
+    /// `[channels]`, or nil.
+    public let weight: Parameter?
+    /// `[channels]`, or nil.
+    public let bias: Parameter?
+    private let groups, channels: Int
+    private let epsilon: Double
+
+    /// Normalises groups of `channels / groups` channels.
+    ///
+    /// - Parameters:
+    ///   - groups: Parts into which channels are cut, each normalised by itself.
+    ///   - channels: The second extent of inputs; a multiple of `groups`.
+    ///   - epsilon: What is added to variances.
+    ///   - affine: Whether there are a scale and a shift.
+    public init(_ groups: Int, _ channels: Int, epsilon: Double = 1e-5, affine: Bool = true) {
+        require(
+            groups > 0 && channels > 0 && channels % groups == 0, "GroupNorm",
+            "\(channels) channels cannot be cut into \(groups) groups")
+        weight = affine ? Parameter(.ones([channels])) : nil
+        bias = affine ? Parameter(.zeros([channels])) : nil
+        self.groups = groups
+        self.channels = channels
+        self.epsilon = epsilon
     }
 
-    /// The input with some elements dropped and the others scaled.
-    public func callAsFunction(_ input: Tensor) -> Tensor { isTraining ? input.droppedOut(probability) : input }
+    /// `[batch, channels, …]`, normalised.
+    public func callAsFunction(_ input: Tensor) -> Tensor {
+        require(
+            input.rank >= 2 && input.shape[1] == channels, "GroupNorm",
+            "input \(input.shape) instead of [batch, \(channels), …]")
+        let rows = input.reshaped(to: [input.shape[0] * groups, input.elementCount / (input.shape[0] * groups)])
+        let normal = rows.layerNorm(weight: nil, bias: nil, epsilon: epsilon).reshaped(to: input.shape)
+        guard let weight, let bias else { return normal }
+        let perChannel = Shape([channels] + Array(repeating: 1, count: input.rank - 2))
+        return normal * weight.value.reshaped(to: perChannel) + bias.value.reshaped(to: perChannel)
+    }
 }

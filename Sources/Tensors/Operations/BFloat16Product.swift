@@ -14,15 +14,20 @@ package enum BFloat16Product {
     /// Whether products keep to instructions that every CPU has; for tests.
     @TaskLocal package static var emulates = false
 
-    /// C = A · B, or C + A · B, for row-major C of `rows` × `columns`; all three hold `float32` or all bfloat16.
+    /// C = A · B, or C + A · B, for row-major C of `rows` × `columns`; all hold `float32` or all bfloat16.
+    ///
+    /// `bias` is a row that is added to each row of the product, instead of C; rectified, negative elements become 0.
     static func multiply(
         _ dtype: DType, rows: Int, columns: Int, inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, adding: Bool,
-        into c: UnsafeMutableRawPointer, leadingDimension: Int
+        bias: UnsafeRawPointer?, isRectified: Bool, into c: UnsafeMutableRawPointer, leadingDimension: Int
     ) {
         if dtype == .float32 {
+            let c = c.assumingMemoryBound(to: Float.self)
+            let start: Start =
+                bias.map { .row($0.assumingMemoryBound(to: Float.self)) } ?? (adding ? .result : .zero)
             return multiply(
-                dtype, rows: rows, columns: columns, inner: inner, a, b, adding: adding,
-                into: c.assumingMemoryBound(to: Float.self), leadingDimension: leadingDimension)
+                dtype, rows: rows, columns: columns, inner: inner, a, b, from: start, isRectified: isRectified, into: c,
+                leadingDimension: leadingDimension)
         }
         // Sums stay in single precision to the end, and are rounded once.
         let sums = Tensor(uninitialized: [rows, columns], dtype: .float32)
@@ -32,19 +37,28 @@ package enum BFloat16Product {
                 for row in range { body(sums.freshPointer + row * size, c + row * leadingDimension * dtype.byteCount) }
             }
         }
-        if adding {
-            forEachRow { ck_convert(dtype.kernelType, sums.dtype.kernelType, Int64(columns), $1, $0) }
+        if adding || bias != nil {
+            forEachRow {
+                ck_convert(dtype.kernelType, sums.dtype.kernelType, Int64(columns), bias ?? UnsafeRawPointer($1), $0)
+            }
         }
         multiply(
-            dtype, rows: rows, columns: columns, inner: inner, a, b, adding: adding,
+            dtype, rows: rows, columns: columns, inner: inner, a, b, from: adding || bias != nil ? .result : .zero,
+            isRectified: isRectified,
             into: sums.freshPointer.assumingMemoryBound(to: Float.self), leadingDimension: columns)
         forEachRow { ck_convert(sums.dtype.kernelType, dtype.kernelType, Int64(columns), $0, $1) }
     }
 
+    /// What the sums begin with.
+    private enum Start {
+        case zero, result
+        case row(UnsafePointer<Float>)
+    }
+
     /// The product of operands of either type, with a result in `float32`.
     private static func multiply(
-        _ dtype: DType, rows: Int, columns: Int, inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, adding: Bool,
-        into c: UnsafeMutablePointer<Float>, leadingDimension: Int
+        _ dtype: DType, rows: Int, columns: Int, inner: Int, _ a: MatrixOperand, _ b: MatrixOperand,
+        from start: Start, isRectified: Bool, into c: UnsafeMutablePointer<Float>, leadingDimension: Int
     ) {
         let pairs = (inner + 1) / 2
         let panelRows = Int(CK_PANEL_ROWS), panelColumns = Int(CK_PANEL_COLUMNS)
@@ -60,10 +74,22 @@ package enum BFloat16Product {
         let emulates = emulates
         Parallel.forEach(down * across) { piece in
             let row = piece / across * height, column = piece % across * width
+            let target = c + row * leadingDimension + column
+            let (first, apart): (UnsafePointer<Float>?, Int) =
+                switch start {
+                case .zero: (nil, 0)
+                case .result: (UnsafePointer(target), leadingDimension)
+                case .row(let bias): (bias + column, 0)
+                }
             ck_multiply_bf16(
                 emulates ? 1 : 0, Int64(Swift.min(height, rows - row)), Int64(Swift.min(width, columns - column)),
-                Int64(inner), packedA + row * pairs * 4, packedB + column * pairs * 4, adding ? 1 : 0,
-                c + row * leadingDimension + column, Int64(leadingDimension))
+                Int64(inner), packedA + row * pairs * 4, packedB + column * pairs * 4, first, Int64(apart),
+                target, Int64(leadingDimension))
+            if isRectified {
+                MatrixProduct.rectify(
+                    .float32, rows: Swift.min(height, rows - row), columns: Swift.min(width, columns - column), target,
+                    leadingDimension)
+            }
         }
         withExtendedLifetime(packed) {}
     }

@@ -1,3 +1,4 @@
+import CKernels
 import COpenBLAS
 
 /// One matrix as BLAS sees it: where it starts, how far apart its rows are, and whether it is stored transposed.
@@ -23,7 +24,7 @@ struct MatrixOperand {
 /// threads idle for a quarter of the time. Bands of rows are the fastest, unless columns are many more.
 enum MatrixProduct {
     /// Products below this many floating-point operations are one call.
-    private static let smallProduct = 4_000_000
+    private static let smallProduct = 1_000_000
     /// The floating-point operations of OpenBLAS's tiles, once there are more than two.
     private static let tileWork = 250_000_000
 
@@ -39,19 +40,19 @@ enum MatrixProduct {
     ///   - precision: ``ProductPrecision/current``, which an operation reads on its calling thread: the compute threads
     ///     do not know it.
     ///   - bias: A row that is added to each row of the product, instead of C.
+    ///   - isRectified: Whether negative elements of the result become 0.
     ///   - isShared: Whether threads share the work; false where they share a larger piece of work already.
     static func multiply(
         _ dtype: DType, _ precision: ProductPrecision = .float32, rows: Int, columns: Int, inner: Int,
         _ a: MatrixOperand, _ b: MatrixOperand, beta: Double = 0,
-        bias: UnsafeRawPointer? = nil, isShared: Bool = true, into c: UnsafeMutableRawPointer, leadingDimension: Int
+        bias: UnsafeRawPointer? = nil, isRectified: Bool = false, isShared: Bool = true,
+        into c: UnsafeMutableRawPointer, leadingDimension: Int
     ) {
         guard rows > 0, columns > 0 else { return }
         if dtype == .bfloat16 || (dtype == .float32 && precision == .bfloat16) {
-            let size = dtype.byteCount
-            if let bias { fillRows(rows, with: bias, byteCount: columns * size, c, leadingDimension * size) }
             return BFloat16Product.multiply(
-                dtype, rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0 || bias != nil, into: c,
-                leadingDimension: leadingDimension)
+                dtype, rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0, bias: bias,
+                isRectified: isRectified, into: c, leadingDimension: leadingDimension)
         }
         let usesPanels = dtype == .float32 && PanelProduct.suits(rows: rows, columns: columns, inner: inner)
         let isWhole = !isShared || 2 * rows * columns * inner < smallProduct
@@ -74,13 +75,15 @@ enum MatrixProduct {
             if usesPanels {
                 PanelProduct.multiply(
                     rows: height, columns: width, inner: inner, x, y, adding: beta != 0,
-                    bias: bias.map { $0 + column * size }, into: target, leadingDimension: leadingDimension)
+                    bias: bias.map { $0 + column * size }, isRectified: isRectified, into: target,
+                    leadingDimension: leadingDimension)
             } else {
                 if let bias {
                     fillRows(
                         height, with: bias + column * size, byteCount: width * size, target, leadingDimension * size)
                 }
                 single(dtype, height, width, inner, x, y, bias == nil ? beta : 1, target, leadingDimension)
+                if isRectified { rectify(dtype, rows: height, columns: width, target, leadingDimension) }
             }
         }
     }
@@ -90,6 +93,16 @@ enum MatrixProduct {
         _ rows: Int, with row: UnsafeRawPointer, byteCount: Int, _ target: UnsafeMutableRawPointer, _ apart: Int
     ) {
         for i in 0..<rows { (target + i * apart).copyMemory(from: row, byteCount: byteCount) }
+    }
+
+    /// Negative elements become 0, NaN stays.
+    static func rectify(
+        _ dtype: DType, rows: Int, columns: Int, _ c: UnsafeMutableRawPointer, _ leadingDimension: Int
+    ) {
+        for i in 0..<rows {
+            let row = c + i * leadingDimension * dtype.byteCount
+            ck_clamp(dtype.kernelType, Int64(columns), 0, .infinity, row, row)
+        }
     }
 
     /// OpenBLAS's tile for a product.
@@ -222,52 +235,6 @@ extension Tensor {
             strides[i] = i < extra || (shape[i - extra] == 1 && batch[i] != 1) ? 0 : self.strides[i - extra]
         }
         return strides
-    }
-
-    /// The affine map of a linear layer, in one operation: `x · weightᵀ + bias`.
-    ///
-    /// - Parameters:
-    ///   - weight: `[outputs, inputs]`, as PyTorch stores it.
-    ///   - bias: `[outputs]`, or nil.
-    /// - Returns: `[…, outputs]` for this tensor of shape `[…, inputs]`.
-    public func linear(weight: Tensor, bias: Tensor?) -> Tensor {
-        require(
-            weight.rank == 2 && rank >= 1 && shape[-1] == weight.shape[1] && dtype == weight.dtype
-                && dtype.isFloatingPoint, "linear",
-            "\(dtype) \(shape) with weight \(weight.dtype) \(weight.shape)")
-        if let bias {
-            require(
-                bias.shape == [weight.shape[0]] && bias.dtype == dtype, "linear",
-                "bias \(bias.dtype) \(bias.shape) with weight \(weight.shape)")
-        }
-        let inputs = weight.shape[1], outputs = weight.shape[0]
-        let rows = shape.dropLast().reduce(1, *)
-        OperationCount.add(2 * rows * inputs * outputs)
-        let x = detached.reshaped(to: [rows, inputs]), w = weight.detached
-        let y = Tensor(uninitialized: [rows, outputs], dtype: dtype)
-        let biasRow = bias?.detached.contiguous()
-        let a = x.matrixOperand(), b = w.transposed().matrixOperand()
-        MatrixProduct.multiply(
-            dtype, ProductPrecision.current, rows: rows, columns: outputs, inner: inputs,
-            MatrixOperand(pointer: a.tensor.pointer, leadingDimension: a.leadingDimension, isTransposed: a.transposed),
-            MatrixOperand(pointer: b.tensor.pointer, leadingDimension: b.leadingDimension, isTransposed: b.transposed),
-            bias: biasRow?.pointer, into: y.freshPointer, leadingDimension: outputs)
-        withExtendedLifetime(biasRow) {}
-        var resultShape = shape
-        resultShape[-1] = outputs
-        let inputShape = shape, input = kept()
-        let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
-        let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
-        let result = y.reshaped(to: resultShape)
-        let pullback: GradientNode.Pullback = { gradient in
-            let g = gradient.reshaped(to: [rows, outputs])
-            let gw = needsW ? weightPlace.product(g.transposed(), input().reshaped(to: [rows, inputs])) : nil
-            let gx = needsX ? Tensor.product(g, w).reshaped(to: inputShape) : nil
-            guard let biasPlace else { return [gx, gw] }
-            return [gx, gw, needsB ? biasPlace.columnSums(g) : nil]
-        }
-        if let bias { return result.recorded("linear", self, weight, bias, pullback: pullback) }
-        return result.recorded("linear", self, weight, pullback: pullback)
     }
 }
 

@@ -33,10 +33,10 @@ enum PanelProduct {
         return (Swift.max(panel, (rows + bands - 1) / bands), width * panel)
     }
 
-    /// C = A · B, added to C, or to a row of biases, if so told; on this thread.
+    /// C = A · B, added to C, or to a row of biases, and rectified if so told; on this thread.
     static func multiply(
         rows: Int, columns: Int, inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, adding: Bool,
-        bias: UnsafeRawPointer?, into c: UnsafeMutableRawPointer, leadingDimension: Int
+        bias: UnsafeRawPointer?, isRectified: Bool, into c: UnsafeMutableRawPointer, leadingDimension: Int
     ) {
         let width = Swift.min((columns + panel - 1) / panel * panel, Int(CK_PRODUCT_COLUMNS))
         let depth = Swift.min((inner + 15) / 16 * 16, Int(CK_PRODUCT_INNER))
@@ -47,7 +47,7 @@ enum PanelProduct {
             bias: bias?.assumingMemoryBound(to: Float.self), a_leading: Int64(a.leadingDimension),
             b_leading: Int64(b.leadingDimension), a_transposed: a.isTransposed ? 1 : 0,
             b_transposed: b.isTransposed ? 1 : 0, add: adding ? 1 : 0,
-            c: c.assumingMemoryBound(to: Float.self), c_leading: Int64(leadingDimension))
+            rectify: isRectified ? 1 : 0, c: c.assumingMemoryBound(to: Float.self), c_leading: Int64(leadingDimension))
         ck_multiply_f32(&product, scratch.pointer.assumingMemoryBound(to: Float.self))
         withExtendedLifetime(scratch) {}
     }

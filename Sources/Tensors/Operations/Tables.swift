@@ -49,11 +49,18 @@ extension Tensor {
         let result = Tensor(uninitialized: resultShape, dtype: dtype)
         indices.withUnsafeBytes { bytes in
             guard let index = bytes.bindMemory(to: Int64.self).baseAddress else { return }
-            ck_take_rows(
-                Int64(indices.count), Int64(columns * dtype.byteCount), table.pointer, index, result.freshPointer)
+            let size = columns * dtype.byteCount
+            Parallel.forRanges(indices.count, grain: Swift.max(1, Self.copiedBytes / Swift.max(size, 1))) { range in
+                ck_take_rows(
+                    Int64(range.count), Int64(size), table.pointer, index + range.lowerBound,
+                    result.freshPointer + range.lowerBound * size)
+            }
         }
         return result
     }
+
+    /// What a thread copies at a time.
+    private static let copiedBytes = 64 << 10
 
     private func checkIndices(below count: Int, _ operation: StaticString) {
         withUnsafeBytes { bytes in

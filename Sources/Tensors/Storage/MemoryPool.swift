@@ -26,7 +26,7 @@ public enum MemoryPool {
     ///
     /// Addresses, not pointers: a pointer is not Sendable, and the state crosses threads under the mutex.
     private struct State {
-        var free = ContiguousArray<UInt>(repeating: 0, count: 256)
+        var free = ContiguousArray<UInt>(repeating: 0, count: 512)
         var counts = Counts()
 
         mutating func take(_ sizeClass: Int) -> UInt? {
@@ -51,14 +51,14 @@ public enum MemoryPool {
 
     static func noteStorageCopy() { state.withLock { $0.counts.storageCopies += 1 } }
 
-    /// Four classes between powers of two, so at most a fifth of a block is unused.
+    /// Eight classes between powers of two, so at most a ninth of a large block is unused.
     package static func sizeClass(of byteCount: Int) -> (index: Int, size: Int) {
         let wanted = Swift.max(byteCount, 64)
         let power = Int.bitWidth - 1 - (wanted - 1).leadingZeroBitCount  // floor(log2(wanted − 1))
-        let quarter = Swift.max((1 << power) >> 2, 16)
+        let eighth = Swift.max((1 << power) >> 3, 16)
         let base = 1 << power
-        let steps = (wanted - base + quarter - 1) / quarter
-        return (power * 4 + Swift.min(steps, 4), base + steps * quarter)
+        let steps = (wanted - base + eighth - 1) / eighth
+        return (power * 8 + Swift.min(steps, 8), base + steps * eighth)
     }
 
     static func allocate(_ byteCount: Int) -> (pointer: UnsafeMutableRawPointer, capacity: Int, sizeClass: Int) {

@@ -1,3 +1,4 @@
+import Foundation
 import Lightning
 
 /// Trains a workload's network, and tells a recorder where each step begins.
@@ -33,6 +34,17 @@ final class MeasuredModule: LightningModule, TrainingModule {
             : OptimizerConfiguration(AdamW(parameters, learningRate: 3e-4, weightDecay: 0.1))
     }
 
-    /// A hash of all weights, for comparing runs bit by bit.
-    var weightDigest: String { Digest.of(namedParameters.map(\.parameter.value)) }
+    /// The SHA-256 of all weights, for comparing runs bit by bit.
+    var weightDigest: String {
+        var hash = SHA256()
+        for (_, parameter) in namedParameters { parameter.value.withUnsafeBytes { hash.update($0) } }
+        return hash.hexadecimal
+    }
+
+    /// Writes the bytes of all weights, one parameter after the other.
+    func writeWeights(to path: String) throws {
+        var bytes = Data()
+        for (_, parameter) in namedParameters { parameter.value.withUnsafeBytes { bytes.append(contentsOf: $0) } }
+        try bytes.write(to: URL(fileURLWithPath: path))
+    }
 }

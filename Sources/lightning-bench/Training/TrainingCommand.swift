@@ -32,8 +32,10 @@ struct TrainingCommand: ParsableCommand {
     var logging = false
     @Flag(help: "A bare loop instead of the Trainer.")
     var plain = false
-    @Flag(help: "Add a hash of all weights after the last step.")
+    @Flag(help: "Add the SHA-256 of all weights after the last step.")
     var digest = false
+    @Option(help: "A file for the bytes of all weights after the last step, of which --digest is the hash.")
+    var weights: String?
 
     func validate() throws {
         guard steps > 0, warmup >= 0 else { throw ValidationError("steps must be positive, warmup not negative") }
@@ -74,6 +76,7 @@ struct TrainingCommand: ParsableCommand {
         report["setup_s"] = setup
         report["blas_kernel"] = blasKernel
         if digest { report["weights"] = module.weightDigest }
+        if let weights, trainer.isGlobalZero { try module.writeWeights(to: weights) }
         // All ranks measure at the same time, as they trained.
         addShareOfLimit(to: &report, batch: batch)
         if trainer.isGlobalZero { try JSONLine.print(report) }

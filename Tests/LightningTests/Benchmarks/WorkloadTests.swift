@@ -28,7 +28,7 @@ struct WorkloadTests {
         let one = try run(arguments + ["1"]), two = try run(arguments + ["2"]), three = try run(arguments + ["3"])
         let plain = try run(arguments + ["1", "--plain"])
         let digest = try #require(one["weights"] as? String)
-        #expect(digest.count == 16)
+        #expect(digest.count == 64)
         #expect([two, three, plain].map { $0["weights"] as? String } == [digest, digest, digest])
         #expect(
             try run(arguments + ["1", "--opt", workload.0 == "gpt" ? "sgd" : "adamw"])["weights"] as? String != digest)
@@ -48,6 +48,22 @@ struct WorkloadTests {
             let share = try #require(report["share_of_limit"] as? Double)
             #expect(share > 0)
         }
+    }
+
+    /// The hash of the weights is the one that everybody computes.
+    @Test func digestIsWhatSHA256SumSays() throws {
+        let directory = try ScratchDirectory()
+        let file = directory.file("weights")
+        let digest = try run(
+            ["mlp", "--batch", "8", "--samples", "200", "--steps", "1", "--warmup", "1", "--digest", "--weights", file])
+        let process = Process(), pipe = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/sha256sum")
+        process.arguments = [file]
+        process.standardOutput = pipe
+        try process.run()
+        let said = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(said.split(separator: " ").first.map(String.init) == digest["weights"] as? String)
     }
 
     /// The multiplications and additions of a step, against counts by hand.

@@ -18,6 +18,10 @@ import Testing
         "saveEvery=3 monitor=train_loss schedule=epoch patience=90 prefetch=yes",
         // Weights of 16 bits, whose values with full precision are the optimizer's.
         "saveEvery=1 monitor=val_loss precision=bf16-true schedule=step accumulate=2 patience=90",
+        // Two loaders at once, of which the shorter begins anew in the middle of epochs; several in the validation.
+        "samples=24 saveEvery=1 monitor=train_loss loading=cycle heldOutLoading=sequence prefetch=yes dropout=0.4 validateEvery=2",
+        // A stream, whose batches are read and dropped until the run is where it was.
+        "saveEvery=1 monitor=val_loss loading=stream prefetch=yes dropout=0.4 patience=90",
         // Saved at the ends of epochs only.
         "monitor=val_loss accumulate=2 dropout=0.4 schedule=plateau patience=90",
     ]
@@ -26,7 +30,7 @@ import Testing
         try check(options, ranks: 0, end: "killAt", steps: options.contains("accumulate") ? [2, 5] : [1, 4, 8, 11])
     }
 
-    @Test(arguments: [cases[0], cases[2]]) func aKilledJobGoesOn(options: String) throws {
+    @Test(arguments: [cases[0], cases[2], cases[5], cases[6]]) func aKilledJobGoesOn(options: String) throws {
         try check(options, ranks: 2, end: "killAt", steps: [4])
     }
 
@@ -36,7 +40,7 @@ import Testing
 
     private func check(_ options: String, ranks: Int, end: String, steps: [Int]) throws {
         // Batches of 4: 7 batches an epoch, the last with one sample.
-        let arguments = options.split(separator: " ").map(String.init) + ["samples=25", "global=4", "epochs=3"]
+        let arguments = ["samples=25", "global=4", "epochs=3"] + options.split(separator: " ").map(String.init)
         let whole = try ScratchDirectory()
         let reference = try SelfTest.success("train", arguments, in: whole, ranks: ranks)
         for step in steps {
