@@ -67,27 +67,38 @@ public final class BackboneFinetuning: Callback {
         for parameter in try frozenParameters(module) { parameter.requiresGradient = false }
     }
 
+    /// Checks that it is known which optimizer trains the backbone.
+    public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) throws {
+        let known = Set(trainer.optimizers.flatMap(\.parameters).map { ObjectIdentifier($0) })
+        guard module is any ManualTrainingModule,
+            try frozenParameters(module).contains(where: { !known.contains(ObjectIdentifier($0)) })
+        else { return }
+        throw TrainingError(
+            "BackboneFinetuning: \(type(of: module)) applies gradients itself, and it is not known which of its optimizers is to train the backbone; give it the backbone's parameters in configureOptimizers, where they wait while they are frozen"
+        )
+    }
+
     /// Unfreezes the backbone, or moves its learning rate on.
     public override func onTrainEpochStart(_ trainer: Trainer, _ module: LightningModule) throws {
         guard let optimizer = trainer.optimizer else { return }
         let epoch = trainer.currentEpoch
         guard let old = initialRate else {
             guard epoch >= unfreezeEpoch else { return }
-            try unfreeze(module, optimizer, rate: rate ?? optimizer.groups[0].initialLearningRate * ratio)
+            try unfreeze(module, trainer.optimizers, rate: rate ?? optimizer.groups[0].initialLearningRate * ratio)
             return
         }
         let grown = old * growth(epoch)
         set(aligns ? min(grown, optimizer.groups[0].initialLearningRate) : grown, optimizer)
     }
 
-    private func unfreeze(_ module: LightningModule, _ optimizer: Optimizer, rate: Double) throws {
+    private func unfreeze(_ module: LightningModule, _ optimizers: [Optimizer], rate: Double) throws {
         let parameters = try frozenParameters(module)
         for parameter in parameters { parameter.requiresGradient = true }
         // Those that the module gave to the optimizer itself stay in their group.
-        let known = Set(optimizer.parameters.map { ObjectIdentifier($0) })
+        let known = Set(optimizers.flatMap(\.parameters).map { ObjectIdentifier($0) })
         let new = parameters.filter { !known.contains(ObjectIdentifier($0)) }
-        optimizer.addGroup(ParameterGroup(new, learningRate: rate, name: "backbone"))
-        set(rate, optimizer)
+        optimizers[0].addGroup(ParameterGroup(new, learningRate: rate, name: "backbone"))
+        set(rate, optimizers[0])
     }
 
     /// Sets the learning rate before schedules, and with them applied.
@@ -111,7 +122,7 @@ public final class BackboneFinetuning: Callback {
     public override func onLoadCheckpoint(
         _ trainer: Trainer, _ module: LightningModule, _ checkpoint: Checkpoint
     ) throws {
-        guard let rate = initialRate, let optimizer = trainer.optimizer else { return }
-        try unfreeze(module, optimizer, rate: rate)
+        guard let rate = initialRate, !trainer.optimizers.isEmpty else { return }
+        try unfreeze(module, trainer.optimizers, rate: rate)
     }
 }

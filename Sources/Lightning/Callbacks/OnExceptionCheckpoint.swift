@@ -1,3 +1,4 @@
+import DataParallel
 import Foundation
 import NN
 import Tensors
@@ -5,15 +6,16 @@ import Tensors
 /// Saves a checkpoint when training fails, to go on from once the cause is mended.
 ///
 /// The rank that fails writes it, without the others, which may have gone astray or be waiting: all have the same
-/// weights. It is of the last whole batch; a batch that failed is done again. Nothing is saved when the failure is
-/// inside an optimizer step, where weights may be half updated. On many ranks the metrics of the epoch up to the failure
+/// weights. It is of the last whole batch; a batch that failed is done again. Nothing is saved, and the error output says
+/// so, when the failure is inside an optimizer step, where weights may be half updated, or behind one in the same batch,
+/// which would be done twice. On many ranks the metrics of the epoch up to the failure
 /// are lost. When a fit ends well, the file is removed.
 public final class OnExceptionCheckpoint: Callback {
     private let givenDirectory: String?
     private let fileName: String
     private var directory: String?
-    /// The metrics before the newest batch, and its number over all epochs.
-    private var before: (metrics: RankMetrics, batch: Int)?
+    /// The metrics before the newest batch, its number over all epochs, and the updates before it.
+    private var before: (metrics: RankMetrics, batch: Int, step: Int)?
     /// What layers remembered of their inputs then, such as running moments: a forward pass has changed it since.
     private var buffers: [(buffer: Buffer, value: Tensor)] = []
     private var isValidating = false
@@ -42,7 +44,7 @@ public final class OnExceptionCheckpoint: Callback {
     public override func onTrainBatchStart(
         _ trainer: Trainer, _ module: LightningModule, _ batch: any DataBatch, batchIndex: Int
     ) {
-        before = (trainer.ownMetrics(module), trainer.progress.batch)
+        before = (trainer.ownMetrics(module), trainer.progress.batch, trainer.progress.step)
         for index in buffers.indices { buffers[index].value = buffers[index].buffer.value }
     }
 
@@ -57,8 +59,11 @@ public final class OnExceptionCheckpoint: Callback {
     /// Saves.
     public override func onException(_ trainer: Trainer, _ module: LightningModule, _ error: any Error) {
         guard let path, trainer.optimizer != nil, (error as? Interrupted)?.checkpoint == nil else { return }
-        guard !trainer.isUpdating else {
-            return trainer.print("no checkpoint of this failure: it happened inside an optimizer step")
+        let isBehindUpdate = before.map { $0.batch == trainer.progress.batch && $0.step != trainer.progress.step }
+        guard !trainer.isUpdating, isBehindUpdate != true else {
+            let last = trainer.checkpointCallback?.lastPath.map { "; go on with --checkpoint \($0)" } ?? ""
+            let place = trainer.isUpdating ? "inside an optimizer step" : "between the optimizer steps of a batch"
+            return Watchdog.printLine("no checkpoint of this failure: it happened \(place)\(last)")
         }
         var metrics = trainer.ownMetrics(module)
         // Progress has not moved: the batch is not whole, and must leave nothing behind.

@@ -1,5 +1,6 @@
 import Foundation
 import NN
+import Optimizers
 import Tensors
 
 /// Averages the weights after each of the last epochs, which train with a constant learning rate (Izmailov et al., 2018).
@@ -79,7 +80,12 @@ public final class StochasticWeightAveraging: Callback {
     }
 
     /// Forgets another run; one that goes on has the learning rates of its checkpoint.
-    public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) {
+    public override func onFitStart(_ trainer: Trainer, _ module: LightningModule) throws {
+        if module is any ManualTrainingModule, let norm = module.namedModules.first(where: { $0.module is BatchNorm }) {
+            throw TrainingError(
+                "StochasticWeightAveraging: \(type(of: module)) applies gradients itself, so that its step cannot be run over the data to renew the moments of '\(norm.name)'; use LayerNorm or GroupNorm there, or EMAWeightAveraging"
+            )
+        }
         if !trainer.isResuming { (state, average) = (State(), StateDictionary()) }
         if state.rates != nil { trainer.suspendsSchedules = true }
     }
@@ -87,16 +93,19 @@ public final class StochasticWeightAveraging: Callback {
     /// Sets the learning rates of an epoch.
     public override func onTrainEpochStart(_ trainer: Trainer, _ module: LightningModule) {
         guard trainer.currentEpoch >= firstEpoch(trainer) else { return }
-        if state.rates == nil { state.rates = trainer.optimizer?.groups.map(\.learningRate) }
+        if state.rates == nil { state.rates = groups(trainer).map(\.learningRate) }
         setRates(trainer)
     }
+
+    /// The groups of all optimizers.
+    private func groups(_ trainer: Trainer) -> [ParameterGroup] { trainer.optimizers.flatMap(\.groups) }
 
     private func setRates(_ trainer: Trainer) {
         trainer.suspendsSchedules = true
         let epochs = trainer.currentEpoch - firstEpoch(trainer)
         let time = annealingEpochs == 0 ? 1 : min(1, Double(epochs) / Double(annealingEpochs))
         let share = annealing == .linear ? time : (1 - cos(.pi * time)) / 2
-        for (group, rate) in zip(trainer.optimizer?.groups ?? [], state.rates ?? []) {
+        for (group, rate) in zip(groups(trainer), state.rates ?? []) {
             group.learningRate = learningRate * share + rate * (1 - share)
         }
     }
