@@ -255,17 +255,27 @@ extension Trainer {
     }
 
     /// Exchanges stops and signals outside of an optimizer step.
-    func agree(on occasion: String) throws -> StepControl { try agree(on: occasion, adding: []).control }
+    func agree(on occasion: String) throws -> StepControl {
+        try agree(on: occasion, counting: IrregularBatches()).control
+    }
 
-    /// The same, and the sums of numbers over all ranks.
-    func agree(on occasion: String, adding numbers: [Double]) throws -> (control: StepControl, sums: [Double]) {
+    /// The same, and counts of all ranks.
+    func agree(
+        on occasion: String, counting irregular: IrregularBatches
+    ) throws -> (control: StepControl, counted: IrregularBatches) {
         let own = stepControl(samples: 0)
         let signals = SignalWatch.signals
-        let sums = try strategy.sum(
-            [own.stops ? 1 : 0] + signals.map { own.signal == $0 ? 1 : 0 } + numbers, tag: occasion)
+        var values: [Double] = []
+        values.reserveCapacity(3 + signals.count)
+        values.append(own.stops ? 1 : 0)
+        for signal in signals { values.append(own.signal == signal ? 1 : 0) }
+        values.append(Double(irregular.skipped))
+        values.append(Double(irregular.nonFiniteLosses))
+        let sums = try strategy.sum(values, tag: occasion)
         let signal = signals.indices.last { sums[$0 + 1] > 0 }.map { signals[$0] }
-        let control = StepControl(samples: 0, stops: sums[0] > 0, signal: signal ?? 0)
-        return (control, Array(sums[(1 + signals.count)...]))
+        var counted = IrregularBatches()
+        (counted.skipped, counted.nonFiniteLosses) = (Int(sums[sums.count - 2]), Int(sums[sums.count - 1]))
+        return (StepControl(samples: 0, stops: sums[0] > 0, signal: signal ?? 0), counted)
     }
 
     /// Whether training ends here, after what the ranks agreed on.

@@ -19,12 +19,13 @@ public struct IrregularBatches: Sendable, Equatable, Codable {
 
     /// Such as `2 batches were skipped, 1 loss was not finite`; nil when there were none.
     var text: String? {
+        guard self != IrregularBatches() else { return nil }
         let parts = [
             skipped == 0 ? nil : skipped == 1 ? "1 batch was skipped" : "\(skipped) batches were skipped",
             nonFiniteLosses == 0
                 ? nil : nonFiniteLosses == 1 ? "1 loss was not finite" : "\(nonFiniteLosses) losses were not finite",
         ].compactMap { $0 }
-        return parts.isEmpty ? nil : parts.joined(separator: ", ")
+        return parts.joined(separator: ", ")
     }
 }
 
@@ -35,10 +36,8 @@ extension Trainer {
     ///   - epoch: The epoch that has ended.
     ///   - own: What this rank had in it.
     func agree(onTheEndOf epoch: Int, _ own: IrregularBatches) throws -> StepControl {
-        let (control, sums) = try agree(
-            on: "the end of an epoch", adding: [Double(own.skipped), Double(own.nonFiniteLosses)])
-        irregularBatches.skipped = Int(sums[0])
-        irregularBatches.nonFiniteLosses = Int(sums[1])
+        let (control, counted) = try agree(on: "the end of an epoch", counting: own)
+        irregularBatches = counted
         if let text = irregularBatches.text {
             print("note: in epoch \(epoch) \(text)" + (worldSize > 1 ? " (counted on each rank)" : ""))
         }
