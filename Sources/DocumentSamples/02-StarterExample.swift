@@ -7,11 +7,11 @@ import Lightning
 public enum StarterExample {
     /// A transformer over words.
     public final class LightningTransformer: LightningModule, TrainingModule {
-        private let model: DemoTransformer
+        private let model: WordTransformer
 
         /// Builds the network.
         public init(vocabularySize: Int) {
-            model = DemoTransformer(vocabularySize: vocabularySize)
+            model = WordTransformer(vocabulary: vocabularySize)
             super.init()
         }
 

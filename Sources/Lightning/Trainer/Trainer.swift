@@ -132,24 +132,6 @@ public final class Trainer {
         addDefaultCallbacks()
     }
 
-    /// A trainer with the most used flags; the others have their defaults.
-    public convenience init(
-        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int = 1,
-        gradientClipNorm: Double? = nil,
-        fastDevRun: Int = 0, seed: UInt64? = nil, defaultRootDir: String = "lightning_logs", callbacks: [Callback] = [],
-        loggers: [any MetricLogger]? = nil
-    ) throws {
-        var configuration = Configuration()
-        configuration.maxEpochs = maxEpochs
-        configuration.maxSteps = maxSteps
-        configuration.accumulateGradientBatches = accumulateGradientBatches
-        configuration.gradientClipNorm = gradientClipNorm
-        configuration.fastDevRun = fastDevRun
-        configuration.seed = seed
-        configuration.defaultRootDir = defaultRootDir
-        try self.init(configuration: configuration, callbacks: callbacks, loggers: loggers)
-    }
-
     private func addDefaultCallbacks() {
         if let limit = configuration.maxSeconds { callbacks.append(TrainingTimer(seconds: limit)) }
         if configuration.enableModelSummary { callbacks.append(ModelSummary()) }
