@@ -75,6 +75,9 @@ public final class CommunicationLane: Sendable {
             collectives: done.load(ordering: .acquiring), bytesReduced: reducedBytes.load(ordering: .relaxed))
     }
 
+    /// Tells somebody from now on how long ranks work together and wait for each other, or nobody.
+    package func report(to observer: (any LaneObserver)?) { context.pace.stopwatch.report(to: observer) }
+
     /// Notes that so many bytes of gradients were summed.
     func noteReduction(of bytes: Int) { reducedBytes.add(bytes, ordering: .relaxed) }
 
@@ -184,9 +187,11 @@ public final class CommunicationLane: Sendable {
         if !isDone(number) {
             context.pace.isAwaited.store(true, ordering: .relaxed)
             defer { context.pace.isAwaited.store(false, ordering: .relaxed) }
-            workOff()
-            spin(until: { isDone(number) })
-            sleep(until: number)
+            context.pace.stopwatch.time(.wait) {
+                workOff()
+                spin(until: { isDone(number) })
+                sleep(until: number)
+            }
         }
         if number >= failed.load(ordering: .acquiring), let failure = state.withLock({ $0.failure }) { throw failure }
     }
@@ -253,7 +258,7 @@ public final class CommunicationLane: Sendable {
     private func run(_ item: Item) {
         if failed.load(ordering: .relaxed) == Int.max {
             watchdog?.began(item.request)
-            do { try item.work(context) } catch {
+            do { try context.pace.stopwatch.time(.work(item.request)) { try item.work(context) } } catch {
                 state.withLock { $0.failure = error }
                 failed.store(item.number, ordering: .releasing)
             }

@@ -55,13 +55,17 @@ final class Pace: Sendable {
     /// While it computes on another thread, every look takes the core from that thread, and the wait is a long one: the
     /// other rank computes as well.
     let isAwaited = Atomic(false)
+    /// Takes the time of waits, when somebody wants to know.
+    let stopwatch = LaneStopwatch()
 
     /// Looks before it sleeps, each about 0.4 µs apart.
     private static let looks = (awaited: 4000, otherwise: 100)
     /// Microseconds of a sleep.
     private static let nap: UInt32 = 50
 
-    func wait(until condition: () -> Bool) {
+    func wait(until condition: () -> Bool) { stopwatch.time(.nodeBarrier) { look(until: condition) } }
+
+    private func look(until condition: () -> Bool) {
         let isUrgent = isAwaited.load(ordering: .relaxed)
         if isUrgent || hasSeveralCores { watch(until: condition) }
         var looks = 0

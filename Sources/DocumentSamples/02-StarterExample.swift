@@ -32,11 +32,13 @@ public enum StarterExample {
     }
 
     /// "Which you can train by doing".
-    public static func train(on dataset: WikiText2) throws -> (model: LightningTransformer, trainer: Trainer) {
+    public static func train(on dataset: WikiText2, steps: Int = 100) throws -> (
+        model: LightningTransformer, trainer: Trainer
+    ) {
         let dataLoader = DataLoader(dataset, batchSize: 1)
         let model = LightningTransformer(vocabularySize: dataset.vocabularySize)
 
-        let trainer = try Trainer(fastDevRun: 100)
+        let trainer = try Trainer(fastDevRun: steps)
         try trainer.fit(model, train: dataLoader)
         return (model, trainer)
     }

@@ -26,16 +26,18 @@ public final class Sequential: Module, Layer {
 
     /// The output of the last layer.
     ///
-    /// A ``Linear`` layer and the ``ReLU`` after it are one operation.
-    public func callAsFunction(_ input: Tensor) -> Tensor {
+    /// A ``Linear`` layer and the ``ReLU`` after it are one operation, unless somebody wants to see what each does.
+    public func callAsFunction(_ input: Tensor) -> Tensor { observed(input, run) }
+
+    private func run(_ input: Tensor) -> Tensor {
         var output = input
         var rest = layers[...]
         while let layer = rest.popFirst() {
-            if let linear = layer as? Linear, rest.first is ReLU {
+            if let linear = layer as? Linear, rest.first is ReLU, !ForwardRecord.isRecording {
                 rest.removeFirst()
                 output = linear.rectified(output)
             } else {
-                output = layer(output)
+                output = layer.observed(output) { layer($0) }
             }
         }
         return output

@@ -63,6 +63,7 @@ struct Options {
             case "sanity": run.trainer.sanityValidationBatches = try number()
             case "loggers":
                 run.trainer.loggers = value.split(separator: ",").compactMap { LoggerKind(rawValue: String($0)) }
+            case "profiler": run.trainer.profiler = ProfilerKind(rawValue: value)
             case "kind": kind = value
             case "ownWeights": hasOwnWeights = value == "yes"
             default: throw OnPurpose("there is no option '\(key)'")

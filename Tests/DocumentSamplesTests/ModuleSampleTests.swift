@@ -72,7 +72,7 @@ import TrainerFixtures
             (texts, { BidirectionalClassifier(vocabulary: 8, width: 8, size: 8, classes: 3) }),
         ]
         for (data, make) in networks {
-            let (network, untrained) = (seeded(make), seeded(make))
+            let (network, untrained) = (seeded { make() }, seeded { make() })
             let metrics = try seeded {
                 try InferenceInProduction.fitEach(
                     [network], train: DataLoader(data, batchSize: 4), validation: DataLoader(data, batchSize: 12),
@@ -80,7 +80,7 @@ import TrainerFixtures
             }
             let values = try #require(metrics.first)
             network.evaluate()
-            let batch = try data.batch(at: Array(0..<12))
+            let batch = data.batch(at: Array(0..<12))
             let logits = withoutGradient { network(batch.inputs) }
             let loss = crossEntropy(logits, batch.labels).item
             #expect(abs((values["val_loss"] ?? .nan) - loss) <= 1e-4 * abs(loss), "\(type(of: network)): \(values)")

@@ -160,7 +160,9 @@ public struct Experiment {
                 )
             }
             typealias Configuration = RunConfiguration<M.Hyperparameters, Settings>
-            let configuration = try request.file.decode(Configuration.self, default: Configuration())
+            var defaults = Configuration()
+            defaults.trainer = try .fromEnvironment()
+            let configuration = try request.file.decode(Configuration.self, default: defaults)
             var callbacks: [Callback] = []
             if configuration.trainer.enableCheckpointing { callbacks.append(configuration.checkpoint.callback) }
             if let stopping = configuration.earlyStopping { callbacks.append(stopping.callback) }

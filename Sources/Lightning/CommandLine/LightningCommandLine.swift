@@ -35,7 +35,7 @@ struct RunArguments: ParsableCommand {
 struct ReportArguments: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lightning report",
-        abstract: "Writes curves, throughput and hyperparameters of a run as one HTML page, report.html.")
+        abstract: "Writes curves, throughput, profile and hyperparameters of a run as one HTML page, report.html.")
 
     @Argument(help: "The directory of a run, such as lightning_logs/version_0.")
     var directory: String

@@ -18,6 +18,8 @@ public struct ConfigurationFile: Sendable {
     public let name: String
     private let root: ConfigurationNode
 
+    init(root: ConfigurationNode, name: String) { (self.root, self.name) = (root, name) }
+
     /// Reads a file and applies overrides.
     ///
     /// - Parameters:

@@ -4,6 +4,8 @@ enum ConfigurationOrigin: Hashable, Sendable {
     case file(String, line: Int)
     /// The override with this index among all overrides, as the user wrote it.
     case commandLine(String, index: Int)
+    /// An environment variable, as `NAME=value`.
+    case environment(String, index: Int)
     /// Nobody wrote it: it comes from a default value, or stands in for a value already reported as wrong.
     case defaults
 
@@ -12,6 +14,7 @@ enum ConfigurationOrigin: Hashable, Sendable {
         switch self {
         case .file(let name, let line): "\(name):\(line)"
         case .commandLine(let text, _): "command line: \(text)"
+        case .environment(let text, _): "environment: \(text)"
         case .defaults: "defaults"
         }
     }
@@ -20,7 +23,7 @@ enum ConfigurationOrigin: Hashable, Sendable {
     var order: (Int, Int) {
         switch self {
         case .file(_, let line): (0, line)
-        case .commandLine(_, let index): (1, index)
+        case .commandLine(_, let index), .environment(_, let index): (1, index)
         case .defaults: (2, 0)
         }
     }

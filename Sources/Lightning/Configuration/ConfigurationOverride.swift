@@ -12,8 +12,10 @@ struct ConfigurationOverride {
     /// (`title=digits: a run`) is a string, since a command line has no blocks.
     ///
     /// - Throws: `ConfigurationError` when there is no `=`, a key is empty, or the value is not YAML.
-    init(_ text: String, index: Int) throws {
-        let origin = ConfigurationOrigin.commandLine(text, index: index)
+    init(_ text: String, index: Int) throws { try self.init(text, .commandLine(text, index: index)) }
+
+    /// The same with the place where it was written.
+    init(_ text: String, _ origin: ConfigurationOrigin) throws {
         guard let equals = text.firstIndex(of: "=") else {
             throw ConfigurationError([.init(origin, [], "an override has the form key.path=value")])
         }

@@ -72,8 +72,11 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
             optimizer.zeroGradients()  // the other ranks' gradients may still come
         } else if window.batches == 1 {
             try trainer.call(
-                { try $0.onBeforeZeroGrad(trainer, module, optimizer) }, { try module.onBeforeZeroGrad(optimizer) })
-            try module.optimizerZeroGrad(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
+                .onBeforeZeroGrad, { try $0.onBeforeZeroGrad(trainer, module, optimizer) },
+                { try module.onBeforeZeroGrad(optimizer) })
+            try trainer.timed(.optimizerZeroGrad, module) {
+                try module.optimizerZeroGrad(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
+            }
         }
 
         // Backward. Gradients are sums weighted by samples, over micro-batches and ranks, divided once.
@@ -87,26 +90,32 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
         if let loss {
             let weighted = isWeighted ? loss * Double(samples) : loss
             try trainer.call(
-                { try $0.onBeforeBackward(trainer, module, weighted) }, { try module.onBeforeBackward(weighted) })
+                .onBeforeBackward, { try $0.onBeforeBackward(trainer, module, weighted) },
+                { try module.onBeforeBackward(weighted) })
             try trainer.runBackward(module, weighted)
         }
         if window.ends, travelsLate { begin(window, isWeighted) }
-        let control = window.ends ? try trainer.strategy.finishStep() : nil
+        let control = window.ends ? try trainer.timed(.finishGradients) { try trainer.strategy.finishStep() } : nil
         // When all ranks skipped there is nothing to update by. Otherwise even a rank without samples holds the gradients
         // of all now, and what is done to them must be done on every rank.
         let updates = (control?.samples ?? 0) > 0
         if loss != nil || updates {
-            try trainer.call({ try $0.onAfterBackward(trainer, module) }, { try module.onAfterBackward() })
+            try trainer.call(
+                .onAfterBackward, { try $0.onAfterBackward(trainer, module) }, { try module.onAfterBackward() })
         }
 
         // Update parameters.
         if updates {
             try trainer.call(
-                { try $0.onBeforeOptimizerStep(trainer, module, optimizer) },
+                .onBeforeOptimizerStep, { try $0.onBeforeOptimizerStep(trainer, module, optimizer) },
                 { try module.onBeforeOptimizerStep(optimizer) })
-            try module.configureGradientClipping(optimizer, clipping: trainer.configuration.clipping)
+            try trainer.timed(.configureGradientClipping, module) {
+                try module.configureGradientClipping(optimizer, clipping: trainer.configuration.clipping)
+            }
             trainer.isUpdating = true
-            try module.optimizerStep(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
+            try trainer.timed(.optimizerStep) {
+                try module.optimizerStep(epoch: trainer.progress.epoch, batchIndex: index, optimizer: optimizer)
+            }
             trainer.countUpdate()
             trainer.isUpdating = false
         }
@@ -129,7 +138,9 @@ struct AutomaticOptimization<M: TrainingModule>: BatchOptimization {
     /// The module's step, with a loss that can be differentiated; nil when the module skips the batch.
     private func step(_ batch: M.TrainingBatch, _ index: Int) throws -> Tensor? {
         do {
-            let loss = try module.trainingStep(batch, batchIndex: index)
+            let loss = try trainer.timed(.trainingStep) {
+                try trainer.watched { try module.trainingStep(batch, batchIndex: index) }
+            }
             try trainer.check(loss: loss)
             return loss
         } catch is SkipBatch {

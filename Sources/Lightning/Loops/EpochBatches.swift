@@ -66,6 +66,6 @@ final class EpochBatches<Batch: DataBatch> {
     private func read() throws -> IndexedBatch<Batch>? {
         Watchdog.phase = TrainingPhase(
             "reading training data", epoch: trainer.progress.epoch, batch: batches.nextIndex)
-        return try batches.next()
+        return try trainer.timed(.nextTrainingBatch) { try batches.next() }
     }
 }

@@ -47,6 +47,10 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     ///   - most: Batches that are enough.
     @discardableResult
     func run(limit: BatchLimit, atMost most: Int = .max) throws -> [String: Double] {
+        try trainer.timed(.runEvaluation) { try evaluate(limit, atMost: most) }
+    }
+
+    private func evaluate(_ limit: BatchLimit, atMost most: Int) throws -> [String: Double] {
         let parts = try self.parts(limit, atMost: most)
         guard parts.contains(where: { $0.count > 0 }) else { return [:] }
         trainer.evaluationBatchCount = parts[0].count
@@ -57,7 +61,7 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
         let modes = module.modes
         try withoutGradient {
             trainer.logging.scope = .none("while modes change")
-            try stage.modelEvaluate(module)()
+            try change(stage.modelEvaluate)
             trainer.logging.scope = stage.scope
             trainer.logging.batchSize = 1
             try call(stage.start)
@@ -73,7 +77,7 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
         try call(stage.end)
         module.restoreModes(modes)
         trainer.logging.scope = .none("while modes change")
-        try stage.modelTrain(module)()
+        try change(stage.modelTrain)
         return results
     }
 
@@ -111,14 +115,19 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     }
 
     private func call(_ moment: EvaluationStage.Moment) throws {
-        try trainer.call({ try moment.callback($0)(trainer, module) }, { try moment.module(module)() })
+        try trainer.call(
+            moment.name, { try moment.callback($0)(trainer, module) }, { try moment.module(module)() })
+    }
+
+    private func change(_ mode: EvaluationStage.ModeChange) throws {
+        try trainer.timed(mode.name, module) { try mode.module(module)() }
     }
 
     /// The next batch; what goes wrong in reading it is reported as that batch's.
     private func read(_ batches: BatchIterator<Batch>) throws -> IndexedBatch<Batch>? {
         Watchdog.phase = TrainingPhase(
             "reading \(stage.name) data", epoch: trainer.progress.epoch, batch: batches.nextIndex)
-        return try batches.next()
+        return try trainer.timed(.nextEvaluationBatch) { try batches.next() }
     }
 
     private func runBatch(_ batch: Batch, _ index: Int, _ loader: Int) throws {
@@ -126,14 +135,14 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
         RandomContext.current.begin(step: index, shard: trainer.globalRank)
         trainer.logging.batchSize = batch.sampleCount
         try trainer.call(
-            { try stage.batchStart.callback($0)(trainer, module, batch, index, loader) },
+            stage.batchStart.name, { try stage.batchStart.callback($0)(trainer, module, batch, index, loader) },
             { try stage.batchStart.module(module)(batch, index, loader) })
         let batch: Batch = try trainer.transfer(batch, to: module, dataLoaderIndex: loader)
-        let output = try step(batch, index)
+        let output = try trainer.timed(.evaluationStep) { try step(batch, index) }
         trainer.logging.evaluation.hasBatches = true
         trainer.logging.evaluationOfLoader.hasBatches = true
         try trainer.call(
-            { try stage.batchEnd.callback($0)(trainer, module, output, batch, index, loader) },
+            stage.batchEnd.name, { try stage.batchEnd.callback($0)(trainer, module, output, batch, index, loader) },
             { try stage.batchEnd.module(module)(output, batch, index, loader) })
     }
 
@@ -142,8 +151,10 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     private func finishLoader(_ index: Int) throws -> [MetricStore.Entry] {
         guard stage.scope == .evaluation else { return [] }
         Watchdog.phase = TrainingPhase("the end of \(stage.name) loader \(index)", epoch: trainer.progress.epoch)
-        let entries = try trainer.logging.evaluationOfLoader.reduced(
-            over: trainer.strategy, in: module, tag: "metrics of loader \(index) of a \(stage.name)")
+        let entries = try trainer.timed(.reduceMetrics) {
+            try trainer.logging.evaluationOfLoader.reduced(
+                over: trainer.strategy, in: module, tag: "metrics of loader \(index) of a \(stage.name)")
+        }
         LoggedMetrics.reset(entries, in: module)
         trainer.logging.evaluationOfLoader.reset()
         return entries
@@ -153,8 +164,10 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     private func finish(_ ofLoaders: [MetricStore.Entry]) throws -> [String: Double] {
         guard stage.scope == .evaluation else { return [:] }
         Watchdog.phase = TrainingPhase("the end of \(stage.name)", epoch: trainer.progress.epoch)
-        let ofAll = try trainer.logging.evaluation.reduced(
-            over: trainer.strategy, in: module, tag: "metrics of a \(stage.name)")
+        let ofAll = try trainer.timed(.reduceMetrics) {
+            try trainer.logging.evaluation.reduced(
+                over: trainer.strategy, in: module, tag: "metrics of a \(stage.name)")
+        }
         LoggedMetrics.reset(ofAll, in: module)
         let entries = ofLoaders + ofAll
         let values = trainer.logging.finish(entries)

@@ -22,7 +22,11 @@ struct ManualOptimization<M: ManualTrainingModule>: BatchOptimization {
         guard let batch else { return BatchOutcome(skipsEpoch: window.skipsEpoch) }
         state.beginBatch(share: window.share)
         defer { state.endBatch() }
-        do { try module.trainingStep(batch, batchIndex: index) } catch is SkipBatch {
+        do {
+            try trainer.timed(.trainingStep) {
+                try trainer.watched { try module.trainingStep(batch, batchIndex: index) }
+            }
+        } catch is SkipBatch {
             return BatchOutcome(control: state.control)
         }
         trainer.logging.training.hasBatches = true

@@ -27,11 +27,11 @@ struct TrainingLoop<M: TrainableModule> {
         }
         module.train()
         trainer.logging.scope = .trainingEpoch
-        try trainer.call({ try $0.onTrainStart(trainer, module) }, { try module.onTrainStart() })
+        try trainer.call(.onTrainStart, { try $0.onTrainStart(trainer, module) }, { try module.onTrainStart() })
         _ = try trainer.stopsNow(trainer.agree(on: "the beginning of training"))
-        while !isFinished || isAtLooseEnd { try runEpoch() }
+        while !isFinished || isAtLooseEnd { try trainer.timed(.runTrainingEpoch) { try runEpoch() } }
         trainer.logging.scope = .none("in onTrainEnd")
-        try trainer.call({ try $0.onTrainEnd(trainer, module) }, { try module.onTrainEnd() })
+        try trainer.call(.onTrainEnd, { try $0.onTrainEnd(trainer, module) }, { try module.onTrainEnd() })
     }
 
     private func runEpoch() throws {
@@ -42,7 +42,8 @@ struct TrainingLoop<M: TrainableModule> {
         trainer.trainBatchCount = batches.count
         if trainer.progress.batchInEpoch == 0 {  // not when an epoch is resumed in its middle
             trainer.logging.scope = .trainingEpoch
-            try trainer.call({ try $0.onTrainEpochStart(trainer, module) }, { try module.onTrainEpochStart() })
+            try trainer.call(
+                .onTrainEpochStart, { try $0.onTrainEpochStart(trainer, module) }, { try module.onTrainEpochStart() })
         }
 
         var window = AccumulationWindow()
@@ -51,9 +52,7 @@ struct TrainingLoop<M: TrainableModule> {
             if trainer.progress.awaitsValidation { mustStop = try validate() || mustStop }
             guard !mustStop, trainer.progress.batchInEpoch < batchCount, let turn = try batches.next() else { break }
             trainer.trainBatchCount = batches.count
-            if let control = try runBatch(
-                turn.batch, &window, globalCount: turn.globalCount, isLast: turn.isLast)
-            {
+            if let control = try trainer.timed(.runTrainingBatch, { try runBatch(turn, &window) }) {
                 if control.signal != 0 { try interrupt(control.signal) }
                 mustStop = try trainer.stopsNow(control)
                 if mustStop, trainer.progress.batchInEpoch < batchCount, validatesInFit {
@@ -66,62 +65,82 @@ struct TrainingLoop<M: TrainableModule> {
 
     /// One batch: the hooks around it, and what the optimization does with it.
     ///
+    /// - Parameters:
+    ///   - turn: The batch: this rank's part, and its samples over all ranks.
+    ///   - window: What has been gathered since parameters were last updated.
     /// - Returns: What the ranks agreed on at the optimizer step; nil in the middle of a window.
     private func runBatch(
-        _ next: IndexedBatch<M.TrainingBatch>, _ window: inout AccumulationWindow, globalCount: Int, isLast: Bool
+        _ turn: EpochBatches<M.TrainingBatch>.Turn, _ window: inout AccumulationWindow
     ) throws -> StepControl? {
-        let index = next.index
-        let accumulation = trainer.accumulateGradientBatches
-        window.add(next.sampleCount, of: globalCount)
-        window.ends = (index + 1) % accumulation == 0 || isLast
-        window.gathers = accumulation > 1
-        let stepsBefore = trainer.progress.step
-        Watchdog.phase = TrainingPhase("training", epoch: trainer.progress.epoch, batch: index)
-        RandomContext.current.begin(step: trainer.progress.batch, shard: trainer.globalRank)
-        trainer.logging.scope = .trainingBatch
-
-        // Nil too when a short batch has no samples for this rank: it joins with a weight of 0.
-        var batch = window.skipsEpoch ? nil : next.batch
-        var boxed: (any DataBatch)?  // what hooks are handed
-        if let present = batch {
-            let original: any DataBatch = present
-            trainer.logging.batchSize = present.sampleCount
-            do {
-                try trainer.call(
-                    { try $0.onTrainBatchStart(trainer, module, original, batchIndex: index) },
-                    { try module.onTrainBatchStart(original, batchIndex: index) })
-                (batch, boxed) = try trainer.transfer(boxed: original, to: module)
-            } catch is SkipRestOfEpoch {
-                window.skipsEpoch = true
-                batch = nil
-            }
-        }
+        let index = turn.batch.index, stepsBefore = trainer.progress.step
+        begin(turn, &window)
+        let batch = try start(turn.batch.batch, index, &window)
 
         // Forward, backward and update.
-        let outcome = try optimization.run(batch, index, &window)
+        let outcome = try optimization.run(batch?.typed, index, &window)
 
         // Progress moves here, but for the count of updates, which moves with each of them.
         trainer.progress.advanceBatch(samples: outcome.samples)
-        let steps = stepsBefore..<trainer.progress.step
-        trainer.stepsOfBatch = steps
-        if !steps.isEmpty { try trainer.advanceSchedules(.step) }
+        trainer.stepsOfBatch = stepsBefore..<trainer.progress.step
+        if !trainer.stepsOfBatch.isEmpty { try trainer.advanceSchedules(.step) }
+        decideWhatFollows(outcome, turn, &window)
+
+        if let batch {
+            let result = outcome.loss?.detached
+            try trainer.call(
+                .onTrainBatchEnd,
+                { try $0.onTrainBatchEnd(trainer, module, result, batch: batch.boxed, batchIndex: index) },
+                { try module.onTrainBatchEnd(result, batch: batch.boxed, batchIndex: index) })
+        }
+        if !trainer.stepsOfBatch.isEmpty { try afterSteps() }
+        return outcome.control
+    }
+
+    /// Lets everything know which batch it is.
+    private func begin(_ turn: EpochBatches<M.TrainingBatch>.Turn, _ window: inout AccumulationWindow) {
+        let accumulation = trainer.accumulateGradientBatches, index = turn.batch.index
+        window.add(turn.batch.sampleCount, of: turn.globalCount)
+        window.ends = (index + 1) % accumulation == 0 || turn.isLast
+        window.gathers = accumulation > 1
+        Watchdog.phase = TrainingPhase("training", epoch: trainer.progress.epoch, batch: index)
+        RandomContext.current.begin(step: trainer.progress.batch, shard: trainer.globalRank)
+        trainer.logging.scope = .trainingBatch
+    }
+
+    /// The hooks before a batch, and those on its way to the module.
+    ///
+    /// - Returns: The batch for the step, and for the hooks after it. Nil when a hook wants the rest of the epoch left
+    ///   out, and when a short batch has no samples for this rank: it joins with a weight of 0.
+    private func start(
+        _ batch: M.TrainingBatch?, _ index: Int, _ window: inout AccumulationWindow
+    ) throws -> (typed: M.TrainingBatch, boxed: any DataBatch)? {
+        guard let batch, !window.skipsEpoch else { return nil }
+        let original: any DataBatch = batch
+        trainer.logging.batchSize = batch.sampleCount
+        do {
+            try trainer.call(
+                .onTrainBatchStart, { try $0.onTrainBatchStart(trainer, module, original, batchIndex: index) },
+                { try module.onTrainBatchStart(original, batchIndex: index) })
+            return try trainer.timed(.transferBatchToDevice) { try trainer.transfer(boxed: original, to: module) }
+        } catch is SkipRestOfEpoch {
+            window.skipsEpoch = true
+            return nil
+        }
+    }
+
+    /// Finds out what follows a batch: the rest of the epoch, a validation, a new window.
+    private func decideWhatFollows(
+        _ outcome: BatchOutcome, _ turn: EpochBatches<M.TrainingBatch>.Turn, _ window: inout AccumulationWindow
+    ) {
+        let index = turn.batch.index
         if outcome.skipsEpoch {
             // Of a stream nobody knows how many were left out.
             if batchCount == .max { trainer.trainBatchCount = index + 1 }
             trainer.progress.skipToEnd(ofEpochWith: batchCount)
-        } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index, isLast) {
+        } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index, turn.isLast) {
             trainer.progress.awaitValidation()
         }
         if window.ends { window = AccumulationWindow() }
-
-        if let boxed {
-            let result = outcome.loss?.detached
-            try trainer.call(
-                { try $0.onTrainBatchEnd(trainer, module, result, batch: boxed, batchIndex: index) },
-                { try module.onTrainBatchEnd(result, batch: boxed, batchIndex: index) })
-        }
-        if !steps.isEmpty { try afterSteps() }
-        return outcome.control
     }
 
     /// Lets loggers and callbacks look, after a batch with one update or, with several optimizers, more.
@@ -129,7 +148,7 @@ struct TrainingLoop<M: TrainableModule> {
         if trainer.hasJustTaken(multipleOf: trainer.configuration.logEverySteps) {
             try trainer.logToLoggers(trainer.logging.takeStepValues())
         }
-        for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .optimizerStep) }
+        try trainer.callCallbacks(.onMetricsReady) { try $0.onMetricsReady(trainer, module, .optimizerStep) }
     }
 
     // MARK: - Validation
@@ -137,8 +156,14 @@ struct TrainingLoop<M: TrainableModule> {
     /// Whether the fit validates at all.
     var validatesInFit: Bool {
         let flags = trainer.configuration
-        let interval = flags.validateEverySteps ?? flags.validateEveryBatches ?? flags.validateEveryEpochs
+        let interval = flags.validateEverySteps ?? validationInterval ?? flags.validateEveryEpochs
         return validation != nil && interval > 0
+    }
+
+    /// The batches of an epoch after which it validates, when that is not its end.
+    private var validationInterval: Int? {
+        let flags = trainer.configuration
+        return flags.validateEveryBatches ?? flags.validateEveryFraction.map { max(1, Int(Double(batchCount) * $0)) }
     }
 
     /// Whether a validation falls due in the window of batches that ends with `index`.
@@ -146,7 +171,7 @@ struct TrainingLoop<M: TrainableModule> {
         guard validatesInFit else { return false }
         let flags = trainer.configuration
         if let interval = flags.validateEverySteps { return trainer.hasJustTaken(multipleOf: interval) }
-        if let interval = flags.validateEveryBatches { return (index + 1) / interval > (index + 1 - count) / interval }
+        if let interval = validationInterval { return (index + 1) / interval > (index + 1 - count) / interval }
         return isLast && (trainer.progress.epoch + 1) % flags.validateEveryEpochs == 0
     }
 
@@ -162,7 +187,7 @@ struct TrainingLoop<M: TrainableModule> {
         trainer.logging.scope = .trainingEpoch
         // At the end of an epoch, callbacks look at its metrics when those of training are final too.
         guard trainer.progress.batchInEpoch < trainer.trainBatchCount else { return false }
-        for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .validation) }
+        try trainer.callCallbacks(.onMetricsReady) { try $0.onMetricsReady(trainer, module, .validation) }
         trainer.logging.fresh.removeAll()
         let control = try trainer.agree(on: "the end of a validation")
         if control.signal != 0 { try interrupt(control.signal) }
@@ -175,9 +200,12 @@ struct TrainingLoop<M: TrainableModule> {
         Watchdog.phase = TrainingPhase("the end of", epoch: trainer.progress.epoch)
         trainer.logging.scope = .trainingEpoch
         trainer.logging.batchSize = 1
-        try trainer.call({ try $0.onTrainEpochEnd(trainer, module) }, { try module.onTrainEpochEnd() })
-        let entries = try trainer.logging.training.reduced(
-            over: trainer.strategy, in: module, tag: "metrics of a training epoch")
+        try trainer.call(
+            .onTrainEpochEnd, { try $0.onTrainEpochEnd(trainer, module) }, { try module.onTrainEpochEnd() })
+        let entries = try trainer.timed(.reduceMetrics) {
+            try trainer.logging.training.reduced(
+                over: trainer.strategy, in: module, tag: "metrics of a training epoch")
+        }
         try trainer.logToLoggers(trainer.logging.finish(entries))
         if isComplete {
             trainer.progress.advanceEpoch()
@@ -185,7 +213,7 @@ struct TrainingLoop<M: TrainableModule> {
             trainer.logging.training.reset()
             try trainer.advanceSchedules(.epoch)
         }
-        for callback in trainer.callbacks { try callback.onMetricsReady(trainer, module, .epoch) }
+        try trainer.callCallbacks(.onMetricsReady) { try $0.onMetricsReady(trainer, module, .epoch) }
         trainer.logging.fresh.removeAll()
         let control = try trainer.agree(on: "the end of an epoch")
         if control.signal != 0 { try interrupt(control.signal) }

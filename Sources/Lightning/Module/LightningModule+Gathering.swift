@@ -110,10 +110,11 @@ extension Trainer {
 
     /// The backward pass of a module; what goes wrong in its collectives is thrown when it is over.
     func runBackward(_ module: LightningModule, _ loss: Tensor) throws {
-        try module.backward(loss)
+        try timed(.backward) { try module.backward(loss) }
         if let error = backwardError {
             backwardError = nil
             throw error
         }
+        try checkGradients(of: module)
     }
 }

@@ -41,9 +41,9 @@ extension ManualTrainingModule {
         try trainer.check(loss: loss)
         let weighted = trainer.worldSize > 1 ? loss * state.share : loss
         try trainer.call(
-            { try $0.onBeforeBackward(trainer, self, weighted) }, { try onBeforeBackward(weighted) })
+            .onBeforeBackward, { try $0.onBeforeBackward(trainer, self, weighted) }, { try onBeforeBackward(weighted) })
         try trainer.runBackward(self, weighted)
-        try trainer.call({ try $0.onAfterBackward(trainer, self) }, { try onAfterBackward() })
+        try trainer.call(.onAfterBackward, { try $0.onAfterBackward(trainer, self) }, { try onAfterBackward() })
     }
 
     /// Clips the gradients of an optimizer, summed over all ranks first; the next update applies them as they are then.

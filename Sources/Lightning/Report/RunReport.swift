@@ -10,9 +10,8 @@ public enum RunReport {
         let name = URL(fileURLWithPath: directory).standardizedFileURL.lastPathComponent
         var body = "<h1>\(HTML.escape(name))</h1>\n" + summary(records)
         for chart in charts(records) { body += chart.html }
-        if !records.throughput.isEmpty {
-            body += CurveChart(title: "samples per second", curves: [("all ranks", records.throughput)]).html
-        }
+        body += throughput(records)
+        for table in try profiles(directory) { body += table.html }
         for (title, file) in [("Hyperparameters", "hparams.yaml"), ("Configuration", "config.yaml")] {
             guard let yaml = try? String(contentsOfFile: "\(directory)/\(file)", encoding: .utf8) else { continue }
             body += "<h2>\(title)</h2>\n" + table(try HyperparameterList(yaml: yaml))
@@ -56,6 +55,29 @@ public enum RunReport {
             """
     }
 
+    /// Samples per second, as a curve and over the whole run.
+    private static func throughput(_ records: RunRecords) -> String {
+        guard let first = records.moments.first, let last = records.moments.last, !records.throughput.isEmpty else {
+            return ""
+        }
+        let mean = Double(last.samples - first.samples) / (last.seconds - first.seconds)
+        return
+            "<h2>Throughput</h2>\n<p>\(Axis.label(mean)) samples per second from the first to the last value, validation "
+            + "and checkpoints included.</p>\n"
+            + CurveChart(title: "samples per second", curves: [("all ranks", records.throughput)]).html
+    }
+
+    /// What profilers have left, in the order in which stages come.
+    private static func profiles(_ directory: String) throws -> [ProfileTable] {
+        try RunStage.allCases.compactMap { stage in
+            let path = "\(directory)/profile-\(stage.rawValue).json"
+            guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
+            do { return try JSON.decode(ProfileTable.self, from: text) } catch {
+                throw TrainingError("\(path) is not a profile of this version; remove it")
+            }
+        }
+    }
+
     /// One chart for each quantity: `train_loss_step`, `train_loss_epoch` and `val_loss` are all losses.
     private static func charts(_ records: RunRecords) -> [CurveChart] {
         var charts: [(title: String, curves: [(String, [RunRecords.Point])])] = []
@@ -97,6 +119,11 @@ public enum RunReport {
         .value { text-anchor: end; dominant-baseline: middle; } .step { text-anchor: middle; }
         table { border-collapse: collapse; font-size: 13px; } th, td { padding: 2px 10px; text-align: right; }
         tr th:first-child { text-align: left; font-weight: 500; } td { font-variant-numeric: tabular-nums; }
+        .wide { overflow-x: auto; } .wide th, .wide td { white-space: nowrap; } .wide th { font-weight: 500; }
+        .wide tr th:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 16em; }
+        .share { position: relative; min-width: 5em; }
+        .share i { position: absolute; left: 0; top: 15%; height: 70%; margin: 0; background: #0072b2; opacity: .3; }
+        summary { cursor: pointer; font-size: 13px; margin: .6em 0; }
         i { display: inline-block; width: 12px; height: 3px; margin-right: 8px; vertical-align: middle; background: currentColor; }
         .c0 { color: #0072b2; } .c1 { color: #d55e00; } .c2 { color: #009e73; }
         .c3 { color: #cc79a7; } .c4 { color: #e69f00; } .c5 { color: #56b4e9; }

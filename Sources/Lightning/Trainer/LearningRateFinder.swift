@@ -69,6 +69,7 @@ extension Trainer {
         var flags = configuration
         (flags.maxEpochs, flags.minEpochs, flags.maxSteps, flags.minSteps) = (nil, nil, steps, nil)
         (flags.maxSeconds, flags.fastDevRun, flags.barebones, flags.allowsNonFiniteLoss) = (nil, 0, true, true)
+        (flags.profiler, flags.detectAnomaly) = (nil, false)
         let recorder = SweepRecorder(range, steps, sweep, limit)
         let trial = try Trainer(configuration: flags, callbacks: [recorder], loggers: [])
         trial.isTrial = true

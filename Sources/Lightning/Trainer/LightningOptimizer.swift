@@ -40,10 +40,10 @@ public final class LightningOptimizer {
         try synchronize(state)
         guard let module = trainer.module else { return }
         try trainer.call(
-            { try $0.onBeforeOptimizerStep(trainer, module, optimizer) },
+            .onBeforeOptimizerStep, { try $0.onBeforeOptimizerStep(trainer, module, optimizer) },
             { try module.onBeforeOptimizerStep(optimizer) })
         try state.checkFresh(self)
-        optimizer.step()
+        trainer.timed(.optimizerStep) { optimizer.step() }
         isSynchronized = false
         updateCount += 1
         trainer.progress.advanceStep()

@@ -46,13 +46,15 @@ extension Trainer {
     /// - Throws: `AtomicWriteError` on rank 0 when the file cannot be written; the job ends then.
     public func saveCheckpoint(_ path: String, weightsOnly: Bool = false) throws {
         guard let module else { throw TrainingError("saveCheckpoint: no module was run by this trainer yet") }
-        try strategy.synchronizeBuffers(module)
-        let metrics = try gatherMetrics(module)
-        if isGlobalZero {
-            try makeCheckpoint(module, metrics: metrics, weightsOnly: weightsOnly).write(to: path)
+        try timed(.saveCheckpoint) {
+            try strategy.synchronizeBuffers(module)
+            let metrics = try gatherMetrics(module)
+            if isGlobalZero {
+                try makeCheckpoint(module, metrics: metrics, weightsOnly: weightsOnly).write(to: path)
+            }
+            // Whoever ends the program after saving must not end it while rank 0 writes.
+            try strategy.barrier("checkpoint written")
         }
-        // Whoever ends the program after saving must not end it while rank 0 writes.
-        try strategy.barrier("checkpoint written")
     }
 
     /// Writes a checkpoint from this rank alone, when the others cannot be asked any more.
@@ -106,8 +108,9 @@ extension Trainer {
                 if let state = try callback.saveState() { checkpoint.values["callback \(key)"] = state }
             }
         }
-        for callback in callbacks { try callback.onSaveCheckpoint(self, module, &checkpoint) }
-        try module.onSaveCheckpoint(&checkpoint)
+        try call(
+            .onSaveCheckpoint, { try $0.onSaveCheckpoint(self, module, &checkpoint) },
+            { try module.onSaveCheckpoint(&checkpoint) })
         return checkpoint
     }
 
@@ -197,7 +200,7 @@ extension Trainer {
 
     /// Restores weights: the module looks at the checkpoint first.
     func restoreModel(_ module: LightningModule, from checkpoint: Checkpoint) throws {
-        try module.onLoadCheckpoint(checkpoint)
+        try timed(.onLoadCheckpoint, module) { try module.onLoadCheckpoint(checkpoint) }
         do {
             try module.load(checkpoint.model, strict: module.strictLoading)
         } catch let mismatch as StateMismatch {
@@ -225,7 +228,7 @@ extension Trainer {
         for (key, callback) in namedCallbacks() {
             if let state = checkpoint.values["callback \(key)"] { try callback.loadState(state) }
         }
-        if let module { for callback in callbacks { try callback.onLoadCheckpoint(self, module, checkpoint) } }
+        if let module { try callCallbacks(.onLoadCheckpoint) { try $0.onLoadCheckpoint(self, module, checkpoint) } }
         // Files of earlier versions do not say; they were made in float32.
         let precision = try checkpoint.get("precision", as: Precision.self) ?? .float32
         if precision != configuration.precision {

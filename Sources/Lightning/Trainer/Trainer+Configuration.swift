@@ -34,6 +34,8 @@ extension Trainer {
         public var validateEveryBatches: Int?
         /// Validates after every so many optimizer steps, counted over all epochs, instead of after epochs.
         public var validateEverySteps: Int?
+        /// Validates after every such share of an epoch's batches, more than 0 and at most 1, instead of after epochs.
+        public var validateEveryFraction: Double?
         /// Validation batches that try the code out before training.
         public var sanityValidationBatches = 2
         /// Loggers get single values every so many optimizer steps; 0 never.
@@ -62,10 +64,15 @@ extension Trainer {
         public var threads: Int?
         /// Goes on when the loss is not a number, instead of ending with an error.
         public var allowsNonFiniteLoss = false
+        /// Names the operation, or the parameter, in which a number first is not finite; takes much time, for looking for
+        /// a mistake.
+        public var detectAnomaly = false
         /// Asks for so many ranks: an error when the program was started with another number.
         public var ranks: Int?
         /// The number types of the run: `float32`, `float64True`, `bfloat16Mixed` or `bfloat16True`.
         public var precision = Precision.float32
+        /// Finds out where the time goes: `simple` makes a table, `trace` a file for each rank that a browser shows.
+        public var profiler: ProfilerKind?
         /// Leaves out logging, checkpoints, progress and summary, to measure bare speed.
         public var barebones = false
 
@@ -104,8 +111,30 @@ extension Trainer {
             try demand((validateEveryBatches ?? 1) >= 1, "validateEveryBatches must be at least 1")
             try demand((validateEverySteps ?? 1) >= 1, "validateEverySteps must be at least 1")
             try demand(
-                validateEveryBatches == nil || validateEverySteps == nil,
-                "validateEveryBatches and validateEverySteps are both given; use one of them")
+                validateEveryFraction.map { $0 > 0 && $0 <= 1 } ?? true,
+                "validateEveryFraction is \(validateEveryFraction ?? 0); it is more than 0 and at most 1")
+            let intervals = [
+                validateEveryBatches.map { _ in "validateEveryBatches" },
+                validateEverySteps.map { _ in "validateEverySteps" },
+                validateEveryFraction.map { _ in "validateEveryFraction" },
+            ].compactMap { $0 }
+            try demand(
+                intervals.count < 2, "\(intervals.joined(separator: " and ")) are both given; use one of them")
+            for (name, limit) in [
+                ("limitTrainBatches", limitTrainBatches), ("limitValidationBatches", limitValidationBatches),
+                ("limitTestBatches", limitTestBatches), ("limitPredictBatches", limitPredictBatches),
+            ] {
+                switch limit {
+                case .batches(let count) where count < 0:
+                    try demand(false, "\(name) is \(count) batches; it cannot be negative")
+                case .fraction(let share) where !(share > 0 && share <= 1):
+                    try demand(false, "\(name) is a fraction of \(share); it is more than 0 and at most 1")
+                default: break
+                }
+            }
+            try demand(
+                !detectAnomaly || !allowsNonFiniteLoss,
+                "detectAnomaly ends a run that allowsNonFiniteLoss lets go on; remove one of the two")
             try demand((threads ?? 1) >= 1, "threads must be at least 1")
             try demand((maxSeconds ?? 1) > 0, "maxSeconds must be positive")
             var resolved = self
@@ -120,11 +149,13 @@ extension Trainer {
                 resolved.validateEveryEpochs = 1
                 resolved.validateEveryBatches = nil
                 resolved.validateEverySteps = nil
+                resolved.validateEveryFraction = nil
                 resolved.logEverySteps = 1
                 resolved.enableCheckpointing = false
             }
             if barebones {
                 try demand(fastDevRun == 0, "barebones and fastDevRun cannot be used together")
+                try demand(profiler == nil, "barebones leaves out the profiler; remove one of the two")
                 resolved.enableCheckpointing = false
                 resolved.enableProgressBar = false
                 resolved.enableModelSummary = false

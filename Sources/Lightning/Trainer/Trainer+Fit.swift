@@ -96,8 +96,10 @@ extension Trainer {
             try validation?.check(limit: configuration.limitValidationBatches)
             // Made after everything that can be wrong with the request, so that a refused run leaves no directory.
             if needsRunDirectory { _ = try runDirectory() }
+            try openProfile(.fit)
+            if let hint = loggingHint(ofEpochsWith: trainBatchCount) { print(hint) }
             try logHyperparameters(of: module)
-            try call({ try $0.onFitStart(self, module) }, { try module.onFitStart() })
+            try call(.onFitStart, { try $0.onFitStart(self, module) }, { try module.onFitStart() })
             try sanityCheck(validation, module)
             let before = progress.samples
             trainingBegan = seconds
@@ -105,7 +107,7 @@ extension Trainer {
             defer { passOverTrainingData = nil }
             try loop.run()
             samplesPerSecond = Double(progress.samples - before) / max(seconds - trainingBegan, 1e-9)
-            try call({ try $0.onFitEnd(self, module) }, { try module.onFitEnd() })
+            try call(.onFitEnd, { try $0.onFitEnd(self, module) }, { try module.onFitEnd() })
         }
     }
 
@@ -119,7 +121,14 @@ extension Trainer {
                 "there is nothing to train on: \(sampler.count) samples make no batch of \(sampler.globalBatchSize)"
             )
         }
-        if sampler.isStream { return count }
+        if sampler.isStream {
+            guard count < .max || configuration.validateEveryFraction == nil else {
+                throw TrainingError(
+                    "trainer.validateEveryFraction is a fraction of an epoch, and nobody knows how long that of a stream is; set trainer.validateEveryBatches or trainer.limitTrainBatches"
+                )
+            }
+            return count
+        }
         if manualState != nil, let short = (0..<count).first(where: { sampler.globalCount(ofBatch: $0) < worldSize }) {
             let name = short == count - 1 ? "the last batch" : "batch \(short)"
             throw TrainingError(
@@ -134,6 +143,18 @@ extension Trainer {
         LoaderSource(reloadsEvery: configuration.reloadDataLoadersEveryEpochs, hook)
     }
 
+    /// A line for a run so short that loggers would hear of no single step.
+    private func loggingHint(ofEpochsWith batches: Int) -> String? {
+        let every = configuration.logEverySteps
+        guard !loggers.isEmpty, every > 0, let epochs = configuration.maxEpochs, configuration.maxSteps == nil,
+            0 < batches, batches < .max
+        else { return nil }
+        let steps = (batches + accumulateGradientBatches - 1) / accumulateGradientBatches * epochs
+        guard progress.step + steps < every else { return nil }
+        return
+            "note: \(steps) optimizer steps in all, and single values are logged every \(every); lower trainer.logEverySteps to see them"
+    }
+
     private var needsRunDirectory: Bool { !configuration.barebones && configuration.fastDevRun == 0 }
 
     /// Runs a few validation batches, so that a mistake in them shows now and not after the first epoch.
@@ -141,13 +162,13 @@ extension Trainer {
         guard let validation, configuration.sanityValidationBatches > 0, !hasValidated, !isResuming else { return }
         let before = logging
         isSanityChecking = true
-        for callback in callbacks { try callback.onSanityCheckStart(self, module) }
+        try callCallbacks(.onSanityCheckStart) { try $0.onSanityCheckStart(self, module) }
         // In a random context of its own: what it draws must not move the streams of training.
         try RandomContext.$current.withValue(RandomContext(seed: seed)) {
             _ = try validation.run(
                 limit: configuration.limitValidationBatches, atMost: configuration.sanityValidationBatches)
         }
-        for callback in callbacks { try callback.onSanityCheckEnd(self, module) }
+        try callCallbacks(.onSanityCheckEnd) { try $0.onSanityCheckEnd(self, module) }
         isSanityChecking = false
         logging = before
     }

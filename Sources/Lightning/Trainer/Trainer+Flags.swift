@@ -1,7 +1,7 @@
 extension Trainer {
     /// A trainer with flags as arguments: those of ``Configuration``, under its names.
     ///
-    /// What is left out has its default.
+    /// What is left out has its default, which environment variables may set (``Configuration/fromEnvironment(_:)``).
     ///
     /// - Parameters:
     ///   - callbacks: Run in this order; checkpoint callbacks last.
@@ -15,14 +15,17 @@ extension Trainer {
         limitTestBatches: BatchLimit? = nil, limitPredictBatches: BatchLimit? = nil,
         useDistributedSampler: Bool? = nil, reloadDataLoadersEveryEpochs: Int? = nil,
         validateEveryEpochs: Int? = nil, validateEveryBatches: Int? = nil, validateEverySteps: Int? = nil,
+        validateEveryFraction: Double? = nil,
         sanityValidationBatches: Int? = nil, logEverySteps: Int? = nil, accumulateGradientBatches: Int? = nil,
         gradientClipNorm: Double? = nil, gradientClipValue: Double? = nil, fastDevRun: Int? = nil,
         seed: UInt64? = nil, precision: Precision? = nil, threads: Int? = nil, ranks: Int? = nil,
-        allowsNonFiniteLoss: Bool? = nil, enableCheckpointing: Bool? = nil, enableProgressBar: Bool? = nil,
-        enableModelSummary: Bool? = nil, barebones: Bool? = nil, defaultRootDir: String? = nil,
+        allowsNonFiniteLoss: Bool? = nil, detectAnomaly: Bool? = nil, enableCheckpointing: Bool? = nil,
+        enableProgressBar: Bool? = nil,
+        enableModelSummary: Bool? = nil, profiler: ProfilerKind? = nil, barebones: Bool? = nil,
+        defaultRootDir: String? = nil,
         callbacks: [Callback] = [], loggers: [any MetricLogger]? = nil, loggerKinds: [LoggerKind]? = nil
     ) throws {
-        var flags = Configuration()
+        var flags = try Configuration.fromEnvironment()
         func set<Value>(_ flag: WritableKeyPath<Configuration, Value>, _ value: Value?) {
             if let value { flags[keyPath: flag] = value }
         }
@@ -43,6 +46,7 @@ extension Trainer {
         set(\.validateEveryEpochs, validateEveryEpochs)
         set(\.validateEveryBatches, validateEveryBatches)
         set(\.validateEverySteps, validateEverySteps)
+        set(\.validateEveryFraction, validateEveryFraction)
         set(\.sanityValidationBatches, sanityValidationBatches)
         set(\.logEverySteps, logEverySteps)
         set(\.accumulateGradientBatches, accumulateGradientBatches)
@@ -54,9 +58,11 @@ extension Trainer {
         set(\.threads, threads)
         set(\.ranks, ranks)
         set(\.allowsNonFiniteLoss, allowsNonFiniteLoss)
+        set(\.detectAnomaly, detectAnomaly)
         set(\.enableCheckpointing, enableCheckpointing)
         set(\.enableProgressBar, enableProgressBar)
         set(\.enableModelSummary, enableModelSummary)
+        set(\.profiler, profiler)
         set(\.barebones, barebones)
         set(\.defaultRootDir, defaultRootDir)
         set(\.loggers, loggerKinds)

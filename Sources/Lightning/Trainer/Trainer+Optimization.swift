@@ -25,7 +25,7 @@ extension Trainer {
         of module: M
     ) throws -> any BatchOptimization<M.TrainingBatch> {
         manualState = nil
-        let configured = try module.configureOptimizers()
+        let configured = try timed(.configureOptimizers, module) { try module.configureOptimizers() }
         try install([configured], of: module)
         return AutomaticOptimization(trainer: self, module: module, optimizer: configured.optimizer)
     }
@@ -43,7 +43,7 @@ extension Trainer {
                 "\(M.self) applies gradients itself, so that the trainer cannot gather them: remove trainer.accumulateGradientBatches, and call step() after every \(configuration.accumulateGradientBatches) batches in the training step"
             )
         }
-        let configured = try module.configureOptimizers()
+        let configured = try timed(.configureOptimizers, module) { try module.configureOptimizers() }
         guard !configured.isEmpty else {
             throw TrainingError("configureOptimizers of \(M.self) returned no optimizer")
         }

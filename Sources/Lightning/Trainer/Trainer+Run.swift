@@ -32,35 +32,39 @@ extension Trainer {
         if stage == .fit { SignalWatch.install() }
         defer { if status != .interrupted { SignalWatch.remove() } }
         do {
+            try beginProfile()
             installModuleCallbacks(module)
             try prepareData(module, data)
             Watchdog.phase = TrainingPhase("setup for \(stage.rawValue)")
             logging.scope = .none("in setup")
             try data?.setup(stage)
-            for callback in callbacks { try callback.setup(self, module, stage) }
-            try module.setup(stage)
-            try module.configureModel()
+            try call(.setup, { try $0.setup(self, module, stage) }, { try module.setup(stage) })
+            try timed(.configureModel, module) { try module.configureModel() }
             applyPrecision(to: module)
+            // A fit makes its directory when it knows that it can begin.
+            if stage != .fit { try openProfile(stage) }
             let result = try body()
             logging.scope = .none("in teardown")
             try data?.teardown(stage)
-            for callback in callbacks { try callback.teardown(self, module, stage) }
-            try module.teardown(stage)
+            try call(.teardown, { try $0.teardown(self, module, stage) }, { try module.teardown(stage) })
+            try endProfile(stage, isCollective: true)
             for logger in loggers { try logger.finalize("finished") }
             status = .finished
             Watchdog.phase = TrainingPhase("after \(stage.rawValue)")
             return result
         } catch {
-            try fail(error, module)
+            try fail(error, stage, module)
         }
     }
 
-    private func fail(_ error: any Error, _ module: LightningModule) throws -> Never {
+    private func fail(_ error: any Error, _ stage: RunStage, _ module: LightningModule) throws -> Never {
         let isInterruption = error is Interrupted
         status = isInterruption ? .interrupted : .failed
         logging.scope = .none("after a failure")
         dataModule?.onException(error)
         for callback in callbacks { callback.onException(self, module, error) }
+        // What ends the run is worth more than what goes wrong in telling where its time went.
+        try? endProfile(stage, isCollective: isInterruption)
         for logger in loggers { try? logger.finalize(isInterruption ? "interrupted" : "failed") }
         // All ranks are interrupted together; anything else may have happened to this rank alone.
         if let interruption = error as? Interrupted {
@@ -88,21 +92,24 @@ extension Trainer {
         Watchdog.phase = TrainingPhase("preparing data", isWatched: false)
         let first = { (perNode: Bool) in perNode ? self.localRank == 0 : self.isGlobalZero }
         if let data, first(data.prepareDataPerNode) { try data.prepareData() }
-        if first(module.prepareDataPerNode) { try module.prepareData() }
+        if first(module.prepareDataPerNode) { try timed(.prepareData, module) { try module.prepareData() } }
         try strategy.barrier("prepareData")
     }
 
     /// Calls a hook of all callbacks, then the module's.
-    func call(_ callbackHook: (Callback) throws -> Void, _ moduleHook: () throws -> Void) rethrows {
-        for callback in callbacks { try callbackHook(callback) }
-        try moduleHook()
+    func call(_ hook: Hook, _ callbackHook: (Callback) throws -> Void, _ moduleHook: () throws -> Void) rethrows {
+        try callCallbacks(hook, callbackHook)
+        guard profiler != nil, let module else { return try moduleHook() }
+        try timed(hook, module, moduleHook)
     }
 
     /// Where a batch passes on its way to a step.
     func transfer<Batch: DataBatch>(_ batch: Batch, to module: LightningModule, dataLoaderIndex: Int = 0) throws
         -> Batch
     {
-        try transfer(boxed: batch, to: module, dataLoaderIndex: dataLoaderIndex).typed
+        try timed(.transferBatchToDevice) {
+            try transfer(boxed: batch, to: module, dataLoaderIndex: dataLoaderIndex).typed
+        }
     }
 
     /// The same for a batch in a box already: each new box is a piece of memory, and hooks are called at every step.

@@ -29,6 +29,8 @@ public final class Trainer {
     public let seed: UInt64
     /// How the ranks work together.
     public let strategy: any Strategy
+    /// What takes the time of the run's parts; nil unless it is asked for.
+    let profiler: Profiler?
     /// The callbacks in the order they run.
     public internal(set) var callbacks: [Callback]
     /// The loggers; only rank 0 has any.
@@ -92,7 +94,8 @@ public final class Trainer {
     /// When the training of the present fit began, in seconds since the trainer was made.
     var trainingBegan = 0.0
     private let start = ContinuousClock.now
-    private var directory: String?
+    /// The run directory, once it is known.
+    private(set) var directory: String?
     private let usesDefaultLogger: Bool
     let configurationText: String?
 
@@ -120,6 +123,7 @@ public final class Trainer {
         } else {
             strategy = SingleProcessStrategy()
         }
+        profiler = configuration.profiler.map { Profiler($0) }
         Parallel.threadCount = configuration.threads ?? world.threads.threads
         usesDefaultLogger = loggers == nil && !configuration.barebones && configuration.fastDevRun == 0
         self.loggers = strategy.isGlobalZero && configuration.fastDevRun == 0 ? loggers ?? [] : []
@@ -199,7 +203,9 @@ public final class Trainer {
         if logging.fresh.contains(name) { return callbackMetrics[name] }
         guard moment != .epoch || callbackMetrics[name] != nil || !hasValidated else {
             let names = callbackMetrics.keys.sorted().joined(separator: ", ")
-            throw TrainingError("\(user) monitors '\(name)', which was not logged; there are: \(names)")
+            throw TrainingError(
+                "\(user) monitors '\(name)', which was not logged; "
+                    + (names.isEmpty ? "nothing was: is validation data missing?" : "there are: \(names)"))
         }
         return nil
     }
@@ -234,7 +240,7 @@ public final class Trainer {
         let record = MetricRecord(
             epoch: progress.epoch, batch: progress.batch, step: progress.step, samples: progress.samples,
             seconds: seconds, values: values)
-        for logger in loggers { try logger.log(record) }
+        try timed(.logMetrics) { for logger in loggers { try logger.log(record) } }
     }
 }
 

@@ -27,7 +27,9 @@ public final class SelfAttention: Module, Layer {
     }
 
     /// Each position's mixture of the values it attends to.
-    public func callAsFunction(_ input: Tensor) -> Tensor {
+    public func callAsFunction(_ input: Tensor) -> Tensor { observed(input) { attended($0) } }
+
+    private func attended(_ input: Tensor) -> Tensor {
         require(
             input.rank == 3 && input.shape[2] == output.weight.shape[0], "SelfAttention",
             "input \(input.shape) instead of [batch, length, \(output.weight.shape[0])]")

@@ -43,7 +43,7 @@ public final class Conv2d: Module, Layer {
 
     /// `[batch, channels, height, width]` to `[batch, outputs, …, …]`.
     public func callAsFunction(_ input: Tensor) -> Tensor {
-        input.convolved(weight: weight.value, bias: bias?.value, window: window, groups: groups)
+        observed(input) { $0.convolved(weight: weight.value, bias: bias?.value, window: window, groups: groups) }
     }
 }
 

@@ -33,7 +33,7 @@ public final class Linear: Module, Layer {
 
     /// `[…, inputs]` to `[…, outputs]`.
     public func callAsFunction(_ input: Tensor) -> Tensor {
-        input.linear(weight: weight.value, bias: bias?.value)
+        observed(input) { $0.linear(weight: weight.value, bias: bias?.value) }
     }
 
     /// What a ``ReLU`` makes of this layer's output, in one operation.
@@ -54,5 +54,5 @@ public final class Embedding: Module, Layer {
     }
 
     /// `int64` indices `[…]` to `[…, size]`.
-    public func callAsFunction(_ input: Tensor) -> Tensor { weight.value.rows(at: input) }
+    public func callAsFunction(_ input: Tensor) -> Tensor { observed(input) { weight.value.rows(at: $0) } }
 }

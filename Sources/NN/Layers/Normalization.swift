@@ -17,7 +17,7 @@ public final class LayerNorm: Module, Layer {
 
     /// `[…, size]`, normalised.
     public func callAsFunction(_ input: Tensor) -> Tensor {
-        input.layerNorm(weight: weight.value, bias: bias?.value, epsilon: epsilon)
+        observed(input) { $0.layerNorm(weight: weight.value, bias: bias?.value, epsilon: epsilon) }
     }
 }
 
@@ -38,7 +38,9 @@ public final class RMSNorm: Module, Layer {
     }
 
     /// `[…, size]`, normalised.
-    public func callAsFunction(_ input: Tensor) -> Tensor { input.rmsNorm(weight: weight.value, epsilon: epsilon) }
+    public func callAsFunction(_ input: Tensor) -> Tensor {
+        observed(input) { $0.rmsNorm(weight: weight.value, epsilon: epsilon) }
+    }
 }
 
 /// Batch normalisation of `[batch, channels, …]`, with a learnt scale and shift and running moments for evaluation.
@@ -86,7 +88,9 @@ public final class BatchNorm: Module, Layer {
     }
 
     /// The input normalised by its own moments in training, by the running ones in evaluation.
-    public func callAsFunction(_ input: Tensor) -> Tensor {
+    public func callAsFunction(_ input: Tensor) -> Tensor { observed(input) { normalized($0) } }
+
+    private func normalized(_ input: Tensor) -> Tensor {
         guard isTraining else {
             return input.batchNorm(
                 weight: weight.value, bias: bias.value, moments: (runningMean.value, runningVariance.value),

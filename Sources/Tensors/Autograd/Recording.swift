@@ -62,6 +62,7 @@ extension Tensor {
     private func attached(
         _ operation: StaticString, _ edges: [GradientNode.Edge?], _ pullback: @escaping GradientNode.Pullback
     ) -> Tensor {
+        AnomalyWatch.look(at: self, of: operation)
         var result = self
         result.node = GradientNode(id: NodeCounter.take(), operation: operation, edges: edges, pullback: pullback)
         return result

@@ -36,6 +36,7 @@ public func scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor,
         dtype: q.dtype, batch: q.shape[0], heads: q.shape[1], queries: q.shape[2], keys: k.shape[2], size: q.shape[3],
         isCausal: isCausal)
     let (result, sums) = heads.forward(q, k, v)
+    OperationCount.add(4 * q.elementCount * k.shape[2])
     return result.recorded("attention", [query, key, value]) { gradient in
         let gq = heads.makeHeadMajor(heads.queries), gk = heads.makeHeadMajor(heads.keys)
         let gv = heads.makeHeadMajor(heads.keys)
@@ -67,6 +68,7 @@ public func scaledDotProductAttention(packed: Tensor, isCausal: Bool = false) ->
         dtype: source.dtype, batch: source.shape[0], heads: source.shape[3], queries: source.shape[1],
         keys: source.shape[1], size: source.shape[4], isCausal: isCausal)
     let (result, sums) = heads.forward(parts.q, parts.k, parts.v)
+    OperationCount.add(4 * result.elementCount * source.shape[1])
     return result.recorded("attention", packed) { gradient in
         let all = Tensor(uninitialized: source.shape, dtype: source.dtype)
         let into = all.attentionParts

@@ -164,7 +164,9 @@ extension Tensor {
             "\(shape) · \(other.shape): inner dimensions \(shape[-1]) and \(other.shape[-2]) differ")
         let (a, b) = (detached, other.detached)
         let (needsA, needsB) = (requiresGradient, other.requiresGradient)
-        return Tensor.product(a, b).recorded("matmul", self, other) { gradient in
+        let result = Tensor.product(a, b)
+        OperationCount.add(2 * result.elementCount * a.shape[-1])
+        return result.recorded("matmul", self, other) { gradient in
             [
                 needsA ? Tensor.product(gradient, b.transposed()).summed(to: a.shape) : nil,
                 needsB ? Tensor.productGradient(of: b.shape, a.transposed(), gradient) : nil,

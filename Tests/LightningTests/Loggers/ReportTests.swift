@@ -59,6 +59,31 @@ struct ReportTests {
         #expect(html.contains("</i>loss</th><td>1</td><td>1</td><td>2</td></tr>"))
     }
 
+    @Test func profilesAreTablesOfTheirStages() throws {
+        func profile(_ stage: String, ranks: Int, _ rows: String) throws {
+            try #"{"stage":"\#(stage)","seconds":2,"ranks":\#(ranks),"rows":[\#(rows)]}"#.write(
+                toFile: scratch.file("profile-\(stage).json"), atomically: true, encoding: .utf8)
+        }
+        try profile(
+            "fit", ranks: 2,
+            #"{"name":"run<It>","calls":4,"seconds":1,"least":0.5,"mean":0.75,"most":1},"#
+                + #"{"name":"short","calls":1,"seconds":0.0001,"least":0,"mean":0.00005,"most":0.0001}"#)
+        try profile("test", ranks: 1, #"{"name":"step","calls":1,"seconds":2,"least":2,"mean":2,"most":2}"#)
+        let html = try page([header, "0,1,1,10,1.0,loss,3", "0,2,2,30,2.0,loss,1", ""])
+        #expect(
+            html.contains(
+                #"<tr><th>run&lt;It&gt;</th><td>4</td><td>1.000</td><td>250.000</td><td class="share"><i style="width:50.0%"></i>50.0 %</td><td>0.500</td><td>0.750</td><td>1.000</td></tr>"#
+            ), "\(html)")
+        #expect(html.contains("<summary>1 shorter actions</summary>"))
+        #expect(html.contains("the last three are over 2 ranks"))
+        let parts = html.components(separatedBy: "<h2>").dropFirst().map { $0.prefix { $0 != "<" } }
+        #expect(parts == ["Throughput", "Profile of fit", "Profile of test"])
+        #expect(html.contains("<p>20 samples per second from the first to the last value"))
+        try "{}".write(toFile: scratch.file("profile-fit.json"), atomically: true, encoding: .utf8)
+        let error = #expect(throws: TrainingError.self) { try RunReport.html(directory: scratch.path) }
+        #expect(error?.description.hasSuffix("profile-fit.json is not a profile of this version; remove it") == true)
+    }
+
     @Test func aDirectoryWithoutARunIsAnError() throws {
         let error = #expect(throws: TrainingError.self) { try RunReport.html(directory: scratch.path) }
         #expect(error?.description.contains("holds neither metrics.csv nor metrics.jsonl") == true, "\(error as Any)")

@@ -23,7 +23,8 @@ struct FlagArgumentTests {
                 ranks: 1, allowsNonFiniteLoss: true, enableCheckpointing: false, enableProgressBar: false,
                 enableModelSummary: false, defaultRootDir: directory, loggerKinds: [.csv, .tensorBoard]),
             try Trainer(validateEverySteps: 15, gradientClipValue: 16, threads: 2, barebones: true),
-            try Trainer(fastDevRun: 17, enableProgressBar: false),
+            try Trainer(fastDevRun: 17, detectAnomaly: true),
+            try Trainer(validateEveryFraction: 0.25, profiler: .simple),
         ].map { flags($0.configuration) }
         let defaults = flags(Trainer.Configuration())
         for (name, value) in defaults {

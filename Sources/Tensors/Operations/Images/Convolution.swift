@@ -35,6 +35,7 @@ extension Tensor {
         let x = plan.readsPlanes ? operand.contiguous() : operand.channelsLast(),
             w = weight.detached.asProductOperand().contiguous()
         let y = plan.forward(x, w, bias?.detached.contiguous())
+        OperationCount.add(2 * y.elementCount * w.elementCount / outputs)
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
         let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
         return y.recorded("conv2d", [self, weight, bias].compactMap { $0 }) { gradient in
