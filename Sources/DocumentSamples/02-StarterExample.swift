@@ -7,11 +7,11 @@ import Lightning
 public enum StarterExample {
     /// A transformer over words.
     public final class LightningTransformer: LightningModule, TrainingModule {
-        private let model: DemoTransformer
+        private let model: WordTransformer
 
         /// Builds the network.
         public init(vocabularySize: Int) {
-            model = DemoTransformer(vocabularySize: vocabularySize)
+            model = WordTransformer(vocabulary: vocabularySize)
             super.init()
         }
 
@@ -32,11 +32,13 @@ public enum StarterExample {
     }
 
     /// "Which you can train by doing".
-    public static func train(on dataset: WikiText2) throws -> (model: LightningTransformer, trainer: Trainer) {
+    public static func train(on dataset: WikiText2, steps: Int = 100) throws -> (
+        model: LightningTransformer, trainer: Trainer
+    ) {
         let dataLoader = DataLoader(dataset, batchSize: 1)
         let model = LightningTransformer(vocabularySize: dataset.vocabularySize)
 
-        let trainer = try Trainer(fastDevRun: 100)
+        let trainer = try Trainer(fastDevRun: steps)
         try trainer.fit(model, train: dataLoader)
         return (model, trainer)
     }

@@ -1,3 +1,4 @@
+import ExampleModules
 import Lightning
 
 /// The document's section "Training Loop": a training step, and what the trainer does with it.
@@ -6,11 +7,11 @@ import Lightning
 public enum TrainingLoopSample {
     /// A transformer that can be trained.
     public class LightningTransformer: LightningModule, TrainingModule {
-        final let model: DemoTransformer
+        final let model: WordTransformer
 
         /// Builds the network.
         public init(vocabularySize: Int) {
-            model = DemoTransformer(vocabularySize: vocabularySize, width: 16, hidden: 16)
+            model = WordTransformer(vocabulary: vocabularySize, width: 16, hidden: 16)
             super.init()
         }
 

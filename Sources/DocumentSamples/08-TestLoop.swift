@@ -1,3 +1,4 @@
+import ExampleModules
 import Lightning
 
 /// The document's section "Test Loop", with both ways to call it.
@@ -16,12 +17,12 @@ public enum TestLoopSample {
         }
         /// What this network was built from.
         public let hyperparameters: Hyperparameters
-        private let model: DemoTransformer
+        private let model: WordTransformer
 
         /// Builds the network.
         public init(_ hyperparameters: Hyperparameters) {
             self.hyperparameters = hyperparameters
-            model = DemoTransformer(vocabularySize: hyperparameters.vocabularySize, width: 16, hidden: 16)
+            model = WordTransformer(vocabulary: hyperparameters.vocabularySize, width: 16, hidden: 16)
             super.init()
         }
 

@@ -1,3 +1,4 @@
+import ExampleModules
 import Lightning
 
 /// The document's section "Inference in Research": `forward` called by hand, for one sample and for a whole text.
@@ -19,14 +20,15 @@ public enum InferenceInResearch {
     ///
     /// The document's `forward` leaves the decoding open; here each word is the likeliest after those written so far.
     public final class Seq2Seq: LightningModule, Layer, TrainingModule {
-        private let model: DemoTransformer
+        private let model: WordTransformer
         private let start: Int
 
         /// A network over so many words, of which one more begins every answer.
         public init(vocabularySize: Int) {
             start = vocabularySize
-            model = DemoTransformer(
-                vocabularySize: vocabularySize + 1, width: 32, heads: 4, hidden: 64, layers: 1, dropout: 0)
+            model = WordTransformer(
+                vocabulary: vocabularySize + 1, width: 32, heads: 4, hidden: 64, layers: 1, dropout: 0,
+                positions: .own)
             super.init()
         }
 

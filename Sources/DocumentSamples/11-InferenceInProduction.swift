@@ -68,13 +68,18 @@ public enum InferenceInProduction {
 
     /// `for model in [resnet50(), vgg16(), BidirectionalRNN()]`: fits the task with each model.
     ///
+    /// Images and sequences take loaders of their own; the learning rate is the document's, unless deep networks want a
+    /// smaller one.
+    ///
     /// - Returns: The validation's metrics for each.
     public static func fitEach(
         _ models: [any Layer], train: DataLoader<LabeledBatch>, validation: DataLoader<LabeledBatch>,
-        epochs: Int, in directory: String
+        epochs: Int, learningRate: Double = 0.02, in directory: String
     ) throws -> [[String: Double]] {
-        func fit(_ model: some Layer) throws -> [String: Double] {
-            let task = ClassificationTask(model)
+        func fit<Model: Layer>(_ model: Model) throws -> [String: Double] {
+            var hyperparameters = ClassificationTask<Model>.Hyperparameters()
+            hyperparameters.learningRate = learningRate
+            let task = ClassificationTask(model, hyperparameters)
 
             let trainer = try Trainer(maxEpochs: epochs, defaultRootDir: directory)
             try trainer.fit(task, train: train, validation: validation)
@@ -106,7 +111,7 @@ public enum InferenceInProduction {
         public func trainingStep(_ batch: LabeledBatch, batchIndex: Int) throws {
             let (optimizerG, optimizerD) = (optimizers()[0], optimizers()[1])
             let shape: Shape = [batch.sampleCount, latent]
-            let drawn = generator(RandomContext.current.draw(.user) { $0.normals(shape) })
+            let drawn = generator(Tensor.normals(shape))
 
             try withToggledOptimizer(optimizerG) {
                 optimizerG.zeroGradients()

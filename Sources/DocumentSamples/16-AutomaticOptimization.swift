@@ -51,7 +51,7 @@ public enum AutomaticOptimization {
         public override init() { super.init() }
 
         /// Noise for so many images, the same whenever a step is repeated.
-        public func noise(_ count: Int) -> Tensor { RandomContext.current.draw(.user) { $0.normals([count, 8]) } }
+        public func noise(_ count: Int) -> Tensor { Tensor.normals([count, 8]) }
 
         /// How far from `answer` the discriminator is on some images.
         public func loss(_ images: Tensor, answer: Double) -> Tensor {

@@ -57,6 +57,39 @@ import TrainerFixtures
         }
     }
 
+    /// `for model in [resnet50(), vgg16(), BidirectionalRNN()]`: the networks as deep as the document's.
+    ///
+    /// On small images and on sequences: the task trains each, and reports what the network itself gives.
+    @Test func theTaskFitsTheDocumentsModels() throws {
+        let labels = Tensor((0..<12).map { Int64($0 % 3) })
+        var stream = RandomStream(seed: 5, purpose: .user)
+        let images = TensorDataset(inputs: stream.normals([12, 3, 32, 32]), labels: labels)
+        let words = (0..<12 * 9).map { _ in Int64(stream.doubleWord() % 8) }
+        let texts = TensorDataset(inputs: Tensor(words, shape: [12, 9]), labels: labels)
+        let networks: [(TensorDataset, () -> any Layer)] = [
+            (images, { ResNet(.resNet50, classes: 3) }),
+            (images, { VGG(.vgg16, classes: 3, hidden: 32) }),
+            (texts, { BidirectionalClassifier(vocabulary: 8, width: 8, size: 8, classes: 3) }),
+        ]
+        for (data, make) in networks {
+            let (network, untrained) = (seeded { make() }, seeded { make() })
+            let metrics = try seeded {
+                try InferenceInProduction.fitEach(
+                    [network], train: DataLoader(data, batchSize: 4), validation: DataLoader(data, batchSize: 12),
+                    epochs: 2, learningRate: 1e-3, in: scratch.path)
+            }
+            let values = try #require(metrics.first)
+            network.evaluate()
+            let batch = data.batch(at: Array(0..<12))
+            let logits = withoutGradient { network(batch.inputs) }
+            let loss = crossEntropy(logits, batch.labels).item
+            #expect(abs((values["val_loss"] ?? .nan) - loss) <= 1e-4 * abs(loss), "\(type(of: network)): \(values)")
+            #expect(abs((values["val_acc"] ?? .nan) - accuracy(logits, batch.labels).item) < 1e-6)
+            let pairs = zip(network.stateDictionary, untrained.stateDictionary)
+            #expect(pairs.allSatisfy { $0.tensor.doubles != $1.tensor.doubles }, "\(type(of: network))")
+        }
+    }
+
     @Test func theModelIsUsedWithoutTheTask() throws {
         let loader = DataLoader(try digits(0..<200), batchSize: 20), x = try digits(200..<205).inputs
         let model = seeded { dense() }

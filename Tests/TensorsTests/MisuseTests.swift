@@ -26,6 +26,15 @@ struct MisuseTests {
             ["matmul: ", "int64 [2, 2]"], { _ = zeros([2, 2], .int64).matmul(zeros([2, 2], .int64)) }
         ),
         "linear": (["linear: ", "[2, 3]", "[5, 4]"], { _ = zeros([2, 3]).linear(weight: zeros([5, 4]), bias: nil) }),
+        "linear types": (
+            ["linear: float64 [2, 3] with weight float32 [4, 3]; convert the input: converted(to: .float32)"],
+            {
+                _ = zeros([2, 3], .float64).linear(weight: zeros([4, 3]), bias: nil)
+            }
+        ),
+        "backward of a plain tensor": (
+            ["backward: ", "a plain Tensor where a Parameter was meant"], { zeros([2]).sum().backward() }
+        ),
         "linear integers": (
             ["linear: ", "int64 [2, 3]"],
             {

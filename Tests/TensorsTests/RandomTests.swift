@@ -19,6 +19,18 @@ struct RandomTests {
                 == [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1])
     }
 
+    @Test func tensorsAreDrawnFromAUsersOwnStream() {
+        RandomContext.$current.withValue(RandomContext(seed: 9)) {
+            RandomContext.current.begin(step: 4, shard: 1)
+            let (noise, shares) = (Tensor.normals([3, 2], deviation: 2), Tensor.uniforms([1000], in: -1...3))
+            var stream = RandomStream(seed: 9, purpose: .user, step: 4, shard: 1)
+            #expect(noise.doubles == stream.normals([3, 2], deviation: 2).doubles && noise.shape == [3, 2])
+            #expect(shares.doubles == (stream.uniforms([1000], bound: 2) + 1).doubles)
+            #expect(shares.doubles.allSatisfy { (-1...3).contains($0) })
+            #expect(shares.min().item < -0.9 && shares.max().item > 2.9)
+        }
+    }
+
     @Test func manyBlocksAreOneAfterTheOther() {
         var whole = RandomStream(seed: 5, purpose: .user), parts = RandomStream(seed: 5, purpose: .user)
         let words = whole.words(4 * 37)

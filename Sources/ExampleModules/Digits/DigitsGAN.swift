@@ -43,7 +43,7 @@ public final class DigitsGAN: LightningModule, HyperparameterModule, ManualTrain
         discriminator = Sequential {
             for inputs in [pixels, settings.hidden] {
                 Linear(inputs, settings.hidden)
-                LeakyReLU()
+                LeakyReLU(slope: 0.2)
                 Dropout(settings.dropout)
             }
             Linear(settings.hidden, 1)
@@ -62,7 +62,7 @@ public final class DigitsGAN: LightningModule, HyperparameterModule, ManualTrain
 
     private func noise(_ count: Int) -> Tensor {
         let latent = hyperparameters.latent
-        return RandomContext.current.draw(.user) { $0.normals([count, latent]) }
+        return Tensor.normals([count, latent])
     }
 
     /// How far from `answer` the discriminator is on some images.
@@ -122,9 +122,4 @@ public final class DigitsGAN: LightningModule, HyperparameterModule, ManualTrain
             .init(Adam(network.parameters, learningRate: hyperparameters.learningRate, betas: (0.5, 0.999)))
         }
     }
-}
-
-/// The larger of x and x / 5: units that are off tell the generator something too.
-private final class LeakyReLU: Module, Layer {
-    func callAsFunction(_ input: Tensor) -> Tensor { Tensor.maximum(input, input * 0.2) }
 }

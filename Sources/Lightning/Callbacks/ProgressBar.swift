@@ -88,7 +88,8 @@ public final class ProgressBar: Callback {
         guard trainer.isGlobalZero, moment == .epoch else { return }
         let elapsed = (ContinuousClock.now - stageStart).inSeconds
         let metrics = trainer.progressBarMetrics.map { "\($0.name) \(ResultsTable.number($0.value))" }
-        output.line("\(stage): \(position) batches in \(clock(elapsed)) │ \(metrics.joined(separator: " "))")
+        let values = metrics.isEmpty ? "" : " │ " + metrics.joined(separator: " ")
+        output.line("\(stage): \(position) batches in \(clock(elapsed))\(values)")
     }
 
     /// Moves the bar.

@@ -113,6 +113,11 @@ public struct OptimizerConfiguration {
     ) {
         self.init(optimizer, schedules: [ScheduleConfiguration(schedule, interval: interval, frequency: frequency)])
     }
+
+    /// An optimizer with one schedule that watches a logged metric, after each validation.
+    public init(_ optimizer: Optimizer, plateau: PlateauSchedule, monitor: String, strict: Bool = true) {
+        self.init(optimizer, schedules: [ScheduleConfiguration(plateau: plateau, monitor: monitor, strict: strict)])
+    }
 }
 
 /// When a schedule takes a step.

@@ -15,7 +15,8 @@ enum RunDirectory {
                 version += 1
             }
         } catch {
-            throw TrainingError("no run directory can be made in '\(root)' (trainer.defaultRootDir): \(error)")
+            let reason = (error as? TrainingError)?.description ?? error.localizedDescription
+            throw TrainingError("no run directory can be made in '\(root)' (trainer.defaultRootDir): \(reason)")
         }
     }
 

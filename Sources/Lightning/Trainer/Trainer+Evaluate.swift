@@ -77,6 +77,7 @@ extension Trainer {
     ///
     /// Of several loaders the rows are one after the other.
     /// - Returns: One row per sample in the order of the data set, on every rank; nil when there were no samples.
+    @discardableResult
     public func predict<M: PredictionModule>(
         _ module: M, _ loader: DataLoader<M.PredictionBatch>, checkpoint: String? = nil
     ) throws -> Tensor? {
@@ -86,6 +87,7 @@ extension Trainer {
     /// Predicts for every sample of several loaders.
     ///
     /// - Returns: The rows of each loader, on every rank; nil where there were no samples.
+    @discardableResult
     public func predict<M: PredictionModule>(
         _ module: M, _ loaders: [DataLoader<M.PredictionBatch>], checkpoint: String? = nil
     ) throws -> [Tensor?] {
@@ -98,6 +100,7 @@ extension Trainer {
     }
 
     /// Predicts for every sample of the data the module brings itself.
+    @discardableResult
     public func predict<M: PredictionModule & PredictionSource>(
         _ module: M, checkpoint: String? = nil
     ) throws -> Tensor? {
@@ -105,6 +108,7 @@ extension Trainer {
     }
 
     /// Predicts for every sample of a data module.
+    @discardableResult
     public func predict<M: PredictionModule, D: PredictionData>(
         _ module: M, data: D, checkpoint: String? = nil
     ) throws -> Tensor? where D.PredictionBatch == M.PredictionBatch {

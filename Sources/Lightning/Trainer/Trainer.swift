@@ -144,28 +144,6 @@ public final class Trainer {
         addDefaultCallbacks()
     }
 
-    /// A trainer with the most used flags; those that are left out, and the others, have their defaults, which environment
-    /// variables may set (``Configuration/fromEnvironment(_:)``).
-    public convenience init(
-        maxEpochs: Int? = nil, maxSteps: Int? = nil, accumulateGradientBatches: Int? = nil,
-        gradientClipNorm: Double? = nil,
-        fastDevRun: Int? = nil, seed: UInt64? = nil, defaultRootDir: String? = nil, callbacks: [Callback] = [],
-        loggers: [any MetricLogger]? = nil
-    ) throws {
-        var configuration = try Configuration.fromEnvironment()
-        func set<Value>(_ flag: WritableKeyPath<Configuration, Value>, _ value: Value?) {
-            if let value { configuration[keyPath: flag] = value }
-        }
-        if let maxEpochs { configuration.maxEpochs = maxEpochs }
-        if let maxSteps { configuration.maxSteps = maxSteps }
-        if let gradientClipNorm { configuration.gradientClipNorm = gradientClipNorm }
-        if let seed { configuration.seed = seed }
-        set(\.accumulateGradientBatches, accumulateGradientBatches)
-        set(\.fastDevRun, fastDevRun)
-        set(\.defaultRootDir, defaultRootDir)
-        try self.init(configuration: configuration, callbacks: callbacks, loggers: loggers)
-    }
-
     private func addDefaultCallbacks() {
         if let limit = configuration.maxSeconds { callbacks.append(TrainingTimer(seconds: limit)) }
         if configuration.enableModelSummary { callbacks.append(ModelSummary()) }
@@ -233,7 +211,9 @@ public final class Trainer {
         if logging.fresh.contains(name) { return callbackMetrics[name] }
         guard moment != .epoch || callbackMetrics[name] != nil || !hasValidated else {
             let names = callbackMetrics.keys.sorted().joined(separator: ", ")
-            throw TrainingError("\(user) monitors '\(name)', which was not logged; there are: \(names)")
+            throw TrainingError(
+                "\(user) monitors '\(name)', which was not logged; "
+                    + (names.isEmpty ? "nothing was: is validation data missing?" : "there are: \(names)"))
         }
         return nil
     }

@@ -23,7 +23,7 @@ extension Tensor {
         guard let root = node else {
             fail(
                 "backward",
-                "this tensor does not depend on any parameter that requires a gradient (all frozen, or made inside withoutGradient)"
+                "this tensor does not depend on any parameter that requires a gradient (all frozen, made inside withoutGradient, detached, or a plain Tensor where a Parameter was meant)"
             )
         }
         require(

@@ -12,8 +12,11 @@ extension Tensor {
     /// - Returns: `[…, outputs]` for this tensor of shape `[…, inputs]`.
     public func linear(weight: Tensor, bias: Tensor?, isRectified: Bool = false) -> Tensor {
         require(
-            weight.rank == 2 && rank >= 1 && shape[-1] == weight.shape[1] && dtype == weight.dtype
-                && dtype.isFloatingPoint, "linear",
+            dtype == weight.dtype, "linear",
+            "\(dtype) \(shape) with weight \(weight.dtype) \(weight.shape); convert the input: converted(to: .\(weight.dtype))"
+        )
+        require(
+            weight.rank == 2 && rank >= 1 && shape[-1] == weight.shape[1] && dtype.isFloatingPoint, "linear",
             "\(dtype) \(shape) with weight \(weight.dtype) \(weight.shape)")
         if let bias {
             require(

@@ -16,7 +16,30 @@ struct ReadmeTests {
         let blocks = readme.components(separatedBy: "```swift\n").dropFirst().map {
             $0.components(separatedBy: "```")[0]
         }
-        #expect(blocks == [program])
+        try #require(blocks.count == 2)
+        #expect(blocks[0] == program)
+    }
+
+    /// The manifest that the README shows is one, and asks for a product that there is.
+    @Test func theManifestIsRead() throws {
+        let scratch = try ScratchDirectory()
+        let readme = try String(contentsOfFile: repository + "/README.md", encoding: .utf8)
+        let block = try #require(readme.components(separatedBy: "```swift\n").last)
+        let manifest = block.components(separatedBy: "```")[0]
+        try manifest.write(toFile: scratch.file("Package.swift"), atomically: true, encoding: .utf8)
+        let process = Process(), output = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["swift", "package", "--package-path", scratch.path, "dump-package"]
+        process.standardOutput = output
+        try process.run()
+        let read = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0)
+        let package = try #require(try JSONSerialization.jsonObject(with: read) as? [String: Any])
+        let target = try #require((package["targets"] as? [[String: Any]])?.first)
+        #expect("\(target["dependencies"] ?? "")".contains("swift-lightning"))
+        let ours = try String(contentsOfFile: repository + "/Package.swift", encoding: .utf8)
+        #expect(ours.contains(#".library(name: "Lightning""#) && manifest.contains(#".product(name: "Lightning""#))
     }
 
     @Test(arguments: [0, 2]) func theProgramTrains(ranks: Int) throws {
