@@ -132,6 +132,7 @@ CK_PACK_TARGET CK_INLINE void pack_lines_avx512(int64_t width, int64_t height, i
     for (int64_t k = 0; k < inner; k += 2 * CK_LANES) {
         const __mmask16 low = first_lanes(inner - k), high = inner - k > CK_LANES ? first_lanes(inner - k - CK_LANES) : 0;
         word_lanes row[CK_LANES] = {0};
+        _Pragma("clang loop unroll(full)")
         for (int i = 0; i < CK_LANES; i++) {
             if (i >= lines || i >= height) continue;
             const float *line = x + i * apart + k;

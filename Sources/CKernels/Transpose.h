@@ -6,6 +6,7 @@
 typedef uint32_t word_lanes __attribute__((ext_vector_type(CK_LANES)));
 
 #define CK_SWAP(low, high, distance)                                          \
+    _Pragma("clang loop unroll(full)")                                        \
     for (int i = 0; i < CK_LANES; i++)                                        \
         if (!(i & distance)) {                                                \
             const word_lanes u = row[i], v = row[i + distance];               \
@@ -32,7 +33,9 @@ CK_INLINE void transpose_rows(word_lanes row[CK_LANES]) {
 /// Transposes a square of rows of 64 bytes, `from` and `to` bytes apart.
 CK_INLINE void transpose_square(const void *source, int64_t from, void *target, int64_t to) {
     word_lanes row[CK_LANES];
+    _Pragma("clang loop unroll(full)")
     for (int i = 0; i < CK_LANES; i++) memcpy(&row[i], (const char *)source + i * from, sizeof row[i]);
     transpose_rows(row);
+    _Pragma("clang loop unroll(full)")
     for (int i = 0; i < CK_LANES; i++) memcpy((char *)target + i * to, &row[i], sizeof row[i]);
 }
