@@ -33,6 +33,10 @@ struct Options {
             case "epochs": run.trainer.maxEpochs = try number()
             case "steps": run.trainer.maxSteps = try number()
             case "accumulate": run.trainer.accumulateGradientBatches = try number()
+            case "validateSeconds": run.trainer.validateEverySeconds = Double(value)
+            case "validateSteps": run.trainer.validateEverySteps = try number()
+            case "overfit": run.trainer.overfitBatches = .batches(try number())
+            case "logEvery": run.trainer.logEverySteps = try number()
             case "validateEvery": run.trainer.validateEveryBatches = try number()
             case "precision": run.trainer.precision = Precision(named: value) ?? .float32
             case "clip": run.trainer.gradientClipNorm = Double(value)

@@ -74,7 +74,8 @@ final class ManualState {
         let said = try trainer.strategy.sumGradients(
             ofOptimizer: optimizer.index, trainer.stepControl(samples: 0))
         control = StepControl(
-            stops: said.stops || control?.stops == true, signal: max(said.signal, control?.signal ?? 0))
+            stops: said.stops || control?.stops == true, signal: max(said.signal, control?.signal ?? 0),
+            validates: said.validates || control?.validates == true)
     }
 
     /// A gradient that comes after the sum would be one rank's own.
