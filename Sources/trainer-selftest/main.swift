@@ -21,6 +21,8 @@ func runScenario(_ arguments: [String]) throws {
     case "steady": try countAllocations(options)
     case "handlers": try keepHandlers(options)
     case "metrics": try trainWithMetrics(options)
+    case "spike": try trainToASpike(options)
+    case "sizes": try findBatchSizes(options)
     case "hints": try showHints(options)
     case "clocks": try validateByTheClock(options)
     case "reducer": try compareReducers()

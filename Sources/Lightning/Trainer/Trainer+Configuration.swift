@@ -147,7 +147,7 @@ extension Trainer {
                 }
             }
             try demand(
-                overfitBatches == nil || limitTrainBatches == .all,
+                overfitBatches == nil || [.all, overfitBatches].contains(limitTrainBatches),
                 "overfitBatches and limitTrainBatches both say how much to train on; use one of them")
             try demand(
                 overfitBatches != .batches(0), "overfitBatches is 0 batches; leave it out to train on all of them")
