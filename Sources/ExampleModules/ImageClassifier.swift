@@ -2,7 +2,7 @@ import Lightning
 
 /// A small convolutional network for grey images: two or three blocks of convolution and pooling, then a dense layer.
 public final class ImageClassifier: LightningModule, HyperparameterModule, TrainingModule, ValidationModule, TestModule,
-    PredictionModule
+    PredictionModule, Layer
 {
     /// What the network looks like and how it is trained.
     public struct Hyperparameters: Codable, Sendable, DefaultInitializable {
@@ -60,6 +60,11 @@ public final class ImageClassifier: LightningModule, HyperparameterModule, Train
             Linear(settings.hidden, settings.classes)
         }
         super.init()
+    }
+
+    /// One grey image, for the summary.
+    public override var exampleInputArray: Tensor? {
+        .zeros([1, 1, hyperparameters.imageSize, hyperparameters.imageSize])
     }
 
     /// Logits for images: `[samples, 1, height, width]` to `[samples, classes]`.

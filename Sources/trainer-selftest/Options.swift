@@ -35,6 +35,10 @@ struct Options {
             case "epochs": run.trainer.maxEpochs = try number()
             case "steps": run.trainer.maxSteps = try number()
             case "accumulate": run.trainer.accumulateGradientBatches = try number()
+            case "validateSeconds": run.trainer.validateEverySeconds = Double(value)
+            case "validateSteps": run.trainer.validateEverySteps = try number()
+            case "overfit": run.trainer.overfitBatches = .batches(try number())
+            case "logEvery": run.trainer.logEverySteps = try number()
             case "validateEvery": run.trainer.validateEveryBatches = try number()
             case "precision": run.trainer.precision = Precision(named: value) ?? .float32
             case "clip": run.trainer.gradientClipNorm = Double(value)
@@ -68,7 +72,6 @@ struct Options {
             case "killAt": end = (try number(), SIGKILL)
             case "killOnceAt": (end, endsOnce) = ((try number(), SIGKILL), true)
             case "terminateAt": end = (try number(), SIGTERM)
-            case "logEvery": run.trainer.logEverySteps = try number()
             case "sanity": run.trainer.sanityValidationBatches = try number()
             case "loggers":
                 run.trainer.loggers = value.split(separator: ",").compactMap { LoggerKind(rawValue: String($0)) }

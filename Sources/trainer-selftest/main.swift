@@ -24,6 +24,10 @@ func runScenario(_ arguments: [String]) throws {
     case "handlers": try keepHandlers(options)
     case "metrics": try trainWithMetrics(options)
     case "stateful": try trainStateful(options)
+    case "spike": try trainToASpike(options)
+    case "sizes": try findBatchSizes(options)
+    case "hints": try showHints(options)
+    case "clocks": try validateByTheClock(options)
     case "reducer": try compareReducers()
     default: throw OnPurpose("there is no scenario '\(arguments[0])'")
     }

@@ -3,7 +3,9 @@ import Lightning
 
 /// The document's adversarial pair: a generator that draws digits from noise, and a discriminator that tells them from
 /// real ones.
-public final class DigitsGAN: LightningModule, HyperparameterModule, ManualTrainingModule, ValidationModule {
+public final class DigitsGAN: LightningModule, HyperparameterModule, ManualTrainingModule, ValidationModule,
+    Layer
+{
     /// What the networks look like and how they are trained.
     public struct Hyperparameters: Codable, Sendable, DefaultInitializable {
         /// Height and width of the images, in pixels.

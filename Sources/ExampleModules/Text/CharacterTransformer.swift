@@ -2,7 +2,7 @@ import Lightning
 
 /// A decoder-only transformer over characters (Radford et al., 2019; pre-norm blocks, tied embedding).
 public final class CharacterTransformer: LightningModule, HyperparameterModule, TrainingModule, ValidationModule,
-    TestModule, PredictionModule
+    TestModule, PredictionModule, Layer
 {
     /// What the network looks like and how it is trained.
     public struct Hyperparameters: Codable, Sendable, DefaultInitializable {
@@ -57,6 +57,9 @@ public final class CharacterTransformer: LightningModule, HyperparameterModule, 
         norm = LayerNorm(settings.width, bias: false)
         super.init()
     }
+
+    /// One text of the longest length, for the summary.
+    public override var exampleInputArray: Tensor? { .zeros([1, hyperparameters.context], dtype: .int64) }
 
     /// Logits of the next character at each position: `int64 [samples, length]` to `[samples, length, characters]`.
     public func callAsFunction(_ input: Tensor) -> Tensor {

@@ -10,6 +10,12 @@ protocol Evaluation {
     /// Evaluates, and returns the logged metrics over all samples of all ranks.
     @discardableResult
     func run(limit: BatchLimit, atMost: Int) throws -> [String: Double]
+    /// Whether a loader gives its samples in random order.
+    func isShuffled() throws -> Bool
+    /// The same evaluation on the batches of training, given as a `LoaderSource`.
+    ///
+    /// - Throws: ``TrainingError`` when those are of another type.
+    func onTrainingData(_ training: Any) throws -> any Evaluation
 }
 
 extension Evaluation {
@@ -28,16 +34,19 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     let module: LightningModule
     let source: LoaderSource<Batch>
     let step: Step
+    /// Whether the loader is that of training, whose order it has.
+    let readsTrainingData: Bool
 
     init(
         _ stage: EvaluationStage, _ trainer: Trainer, _ module: LightningModule,
-        _ source: LoaderSource<Batch>, _ step: @escaping Step
+        _ source: LoaderSource<Batch>, readsTrainingData: Bool = false, _ step: @escaping Step
     ) {
         self.stage = stage
         self.trainer = trainer
         self.module = module
         self.source = source
         self.step = step
+        self.readsTrainingData = readsTrainingData
     }
 
     /// Evaluates, and returns the logged metrics over all samples of all ranks.
@@ -84,6 +93,20 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
     /// Finds out whether the limit makes sense, before an epoch of training is spent.
     func check(limit: BatchLimit) throws { _ = try parts(limit, atMost: .max) }
 
+    func isShuffled() throws -> Bool {
+        try !readsTrainingData
+            && source.loader(inEpoch: trainer.progress.epoch).parts.contains { $0.shuffles == true }
+    }
+
+    func onTrainingData(_ training: Any) throws -> any Evaluation {
+        guard let source = training as? LoaderSource<Batch> else {
+            throw TrainingError(
+                "trainer.overfitBatches validates on the training batches, and the \(stage.name) step of \(type(of: module)) takes batches of type \(Batch.self); set trainer.limitValidationBatches=0 to train alone"
+            )
+        }
+        return EvaluationLoop(stage, trainer, module, source, readsTrainingData: true, step)
+    }
+
     /// A loader with what is read of it.
     private struct Part {
         let loader: DataLoader<Batch>
@@ -93,8 +116,9 @@ struct EvaluationLoop<Batch: DataBatch>: Evaluation {
 
     /// The loaders; the limit holds for each of them.
     private func parts(_ limit: BatchLimit, atMost most: Int) throws -> [Part] {
-        try source.loader(inEpoch: trainer.progress.epoch).parts.map { loader in
-            let sampler = try trainer.sampler(of: loader, shuffledByDefault: false, epoch: 0)
+        let loader = try source.loader(inEpoch: trainer.progress.epoch)
+        return try (readsTrainingData ? [loader] : loader.parts).map { loader in
+            let sampler = try trainer.sampler(of: loader, shuffledByDefault: readsTrainingData, epoch: 0)
             let count = try limit.count(of: sampler.batchCount, what: "trainer.\(stage.limitFlag)")
             return Part(loader: loader, sampler: sampler, count: min(most, count))
         }

@@ -24,6 +24,9 @@ final class LoaderSource<Batch: DataBatch> {
 }
 
 extension Trainer {
+    /// The epoch whose order of samples is read; the first one always when a run is to overfit its batches.
+    var epochOfData: Int { configuration.overfitBatches == nil ? progress.epoch : 0 }
+
     /// The batches of this rank in an epoch of a loader.
     ///
     /// Collective when `useDistributedSampler` is off: the ranks tell each other what they read.

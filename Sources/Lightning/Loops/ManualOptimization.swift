@@ -82,7 +82,8 @@ final class ManualState {
                 in: "the first step of optimizer \(optimizer.index)")
         }
         control = StepControl(
-            stops: said.stops || control?.stops == true, signal: max(said.signal, control?.signal ?? 0))
+            stops: said.stops || control?.stops == true, signal: max(said.signal, control?.signal ?? 0),
+            validates: said.validates || control?.validates == true)
     }
 
     /// A gradient that comes after the sum would be one rank's own.

@@ -9,7 +9,7 @@ extension TrainingLoop {
     /// What it leaves behind is what layers remember of their inputs, such as running moments.
     func passOverData() throws {
         let loader = try source.loader(inEpoch: trainer.progress.epoch)
-        let sampler = try trainer.sampler(of: loader, shuffledByDefault: true, epoch: trainer.progress.epoch)
+        let sampler = try trainer.sampler(of: loader, shuffledByDefault: true, epoch: trainer.epochOfData)
         let (modes, logs) = (module.modes, trainer.logging.isEnabled)
         trainer.logging.isEnabled = false
         defer {

@@ -36,7 +36,7 @@ struct TrainingLoop<M: TrainableModule> {
 
     private func runEpoch() throws {
         let loader = try source.loader(inEpoch: trainer.progress.epoch)
-        let sampler = try trainer.sampler(of: loader, shuffledByDefault: true, epoch: trainer.progress.epoch)
+        let sampler = try trainer.sampler(of: loader, shuffledByDefault: true, epoch: trainer.epochOfData)
         trainer.globalBatchSize = sampler.globalBatchSize
         let batches = try EpochBatches(trainer, loader, sampler, limit: trainer.trainBatches(of: sampler))
         trainer.trainBatchCount = batches.count
@@ -137,7 +137,7 @@ struct TrainingLoop<M: TrainableModule> {
             // Of a stream nobody knows how many were left out.
             if batchCount == .max { trainer.trainBatchCount = index + 1 }
             trainer.progress.skipToEnd(ofEpochWith: batchCount)
-        } else if window.ends, isValidationDue(afterBatches: window.batches, upTo: index, turn.isLast) {
+        } else if window.ends, isValidationDue(window.batches, upTo: index, turn.isLast, outcome.control) {
             trainer.progress.awaitValidation()
         }
         if window.ends { window = AccumulationWindow() }
@@ -157,7 +157,7 @@ struct TrainingLoop<M: TrainableModule> {
     var validatesInFit: Bool {
         let flags = trainer.configuration
         let interval = flags.validateEverySteps ?? validationInterval ?? flags.validateEveryEpochs
-        return validation != nil && interval > 0
+        return validation != nil && (interval > 0 || flags.validateEverySeconds != nil)
     }
 
     /// The batches of an epoch after which it validates, when that is not its end.
@@ -166,10 +166,11 @@ struct TrainingLoop<M: TrainableModule> {
         return flags.validateEveryBatches ?? flags.validateEveryFraction.map { max(1, Int(Double(batchCount) * $0)) }
     }
 
-    /// Whether a validation falls due in the window of batches that ends with `index`.
-    private func isValidationDue(afterBatches count: Int, upTo index: Int, _ isLast: Bool) -> Bool {
+    /// Whether a validation falls due in the window of `count` batches that ends with `index`.
+    private func isValidationDue(_ count: Int, upTo index: Int, _ isLast: Bool, _ control: StepControl?) -> Bool {
         guard validatesInFit else { return false }
         let flags = trainer.configuration
+        if flags.validateEverySeconds != nil { return control?.validates == true }
         if let interval = flags.validateEverySteps { return trainer.hasJustTaken(multipleOf: interval) }
         if let interval = validationInterval { return (index + 1) / interval > (index + 1 - count) / interval }
         return isLast && (trainer.progress.epoch + 1) % flags.validateEveryEpochs == 0
@@ -183,6 +184,7 @@ struct TrainingLoop<M: TrainableModule> {
         guard let validation else { return false }  // resumed without the validation that was due
         try validation.run(limit: trainer.configuration.limitValidationBatches)
         trainer.hasValidated = true
+        trainer.validationClockBegan = trainer.seconds
         try trainer.advanceSchedules(.validation)
         trainer.logging.scope = .trainingEpoch
         // At the end of an epoch, callbacks look at its metrics when those of training are final too.
@@ -251,7 +253,14 @@ extension Trainer {
 
     /// What this rank has to say at an optimizer step.
     func stepControl(samples: Int) -> StepControl {
-        StepControl(samples: samples, stops: stopReason != nil, signal: SignalWatch.signal)
+        StepControl(
+            samples: samples, stops: stopReason != nil, signal: SignalWatch.signal, validates: isTimeToValidate)
+    }
+
+    /// Whether rank 0 finds that `validateEverySeconds` are over; the others never do.
+    private var isTimeToValidate: Bool {
+        guard let interval = configuration.validateEverySeconds, isGlobalZero else { return false }
+        return seconds - validationClockBegan >= interval
     }
 
     /// Exchanges stops and signals outside of an optimizer step.

@@ -118,7 +118,7 @@ final class DataParallelStrategy: Strategy {
 extension StepControl {
     /// The numbers that travel with the gradients.
     fileprivate var payload: ControlPayload {
-        [Double(samples), stops ? 1 : 0, Double(signal), skipsEpoch ? 1 : 0, 0, 0, 0, 0]
+        [Double(samples), stops ? 1 : 0, Double(signal), skipsEpoch ? 1 : 0, validates ? 1 : 0, 0, 0, 0]
     }
 
     /// What all ranks said together: samples added up, and what any of them wants.
@@ -129,6 +129,7 @@ extension StepControl {
             stops = stops || payload[1] != 0
             signal = max(signal, Int32(payload[2]))
             skipsEpoch = skipsEpoch || payload[3] != 0
+            validates = validates || payload[4] != 0
         }
     }
 }

@@ -13,13 +13,18 @@ public struct StepControl: Sendable, Equatable {
     public var signal: Int32 = 0
     /// Whether the rest of the epoch should be left out.
     public var skipsEpoch = false
+    /// Whether it is time for a validation.
+    public var validates = false
 
     /// What a rank has to say.
-    public init(samples: Int = 0, stops: Bool = false, signal: Int32 = 0, skipsEpoch: Bool = false) {
+    public init(
+        samples: Int = 0, stops: Bool = false, signal: Int32 = 0, skipsEpoch: Bool = false, validates: Bool = false
+    ) {
         self.samples = samples
         self.stops = stops
         self.signal = signal
         self.skipsEpoch = skipsEpoch
+        self.validates = validates
     }
 }
 

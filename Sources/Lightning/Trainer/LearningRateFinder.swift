@@ -65,19 +65,8 @@ extension Trainer {
         guard range.lowerBound > 0, steps > 0 else {
             throw TrainingError("findLearningRate: rates \(range) are positive, and \(steps) steps at least one")
         }
-        let (weights, modes) = (module.stateDictionary, module.modes)
-        var flags = configuration
-        (flags.maxEpochs, flags.minEpochs, flags.maxSteps, flags.minSteps) = (nil, nil, steps, nil)
-        (flags.maxSeconds, flags.fastDevRun, flags.barebones, flags.allowsNonFiniteLoss) = (nil, 0, true, true)
-        (flags.profiler, flags.detectAnomaly) = (nil, false)
         let recorder = SweepRecorder(range, steps, sweep, limit)
-        let trial = try Trainer(configuration: flags, callbacks: [recorder], loggers: [])
-        trial.isTrial = true
-        // In a random context of its own: what it draws must not move the streams of the training to come.
-        try RandomContext.$current.withValue(RandomContext(seed: seed)) { try trial.fit(module, train: train) }
-        try module.load(weights)
-        module.restoreModes(modes)
-        for parameter in module.parameters { parameter.clearGradient() }
+        try tryOut(module, train: train, steps: steps, recorder)
         return recorder.curve
     }
 }

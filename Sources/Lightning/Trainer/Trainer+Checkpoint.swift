@@ -32,6 +32,8 @@ struct RunState: Codable, Sendable {
     var irregularBatches: [IrregularBatches]?
     /// The newest value of everything logged.
     var callbackMetrics: [String: Double]
+    /// Seconds since the last validation; nil where no validation waits for them.
+    var secondsSinceValidation: Double?
 }
 
 extension Trainer {
@@ -107,7 +109,10 @@ extension Trainer {
                     schedules: schedules.map(\.saved), learningRates: rates,
                     updateCounts: lightningOptimizers.map(\.updateCount), metrics: metrics.map(\.entries),
                     metricStates: metrics.map(\.states), irregularBatches: metrics.map(\.irregularBatches),
-                    callbackMetrics: callbackMetrics))
+                    callbackMetrics: callbackMetrics,
+                    secondsSinceValidation: configuration.validateEverySeconds.map { _ in
+                        seconds - validationClockBegan
+                    }))
             for (key, callback) in namedCallbacks() {
                 if let state = try callback.saveState() { checkpoint.values["callback \(key)"] = state }
             }
@@ -162,6 +167,7 @@ extension Trainer {
         }
         progress = run.progress
         try fitProgress(to: run)
+        secondsSinceValidation = run.secondsSinceValidation ?? 0
         RandomContext.current.seed = seed
         if run.seed != seed {
             print(

@@ -36,6 +36,17 @@ extension Trainer {
         public var validateEverySteps: Int?
         /// Validates after every such share of an epoch's batches, more than 0 and at most 1, instead of after epochs.
         public var validateEveryFraction: Double?
+        /// Validates after so many seconds since the last validation, by the clock of rank 0, instead of after epochs.
+        ///
+        /// What the clock says travels with the gradients of an optimizer step and costs no collective of its own; a
+        /// checkpoint keeps the seconds that have passed.
+        public var validateEverySeconds: Double?
+        /// Trains on so many batches of an epoch, the same in every epoch, and validates on them: a model that cannot learn
+        /// a few batches by heart has a mistake in it.
+        ///
+        /// They are those of the first epoch, with the same random numbers for their augmentation. The validation data is
+        /// not read; with `limitValidationBatches: 0` nothing is validated.
+        public var overfitBatches: BatchLimit?
         /// Validation batches that try the code out before training.
         public var sanityValidationBatches = 2
         /// Loggers get single values every so many optimizer steps; 0 never.
@@ -113,16 +124,19 @@ extension Trainer {
             try demand(
                 validateEveryFraction.map { $0 > 0 && $0 <= 1 } ?? true,
                 "validateEveryFraction is \(validateEveryFraction ?? 0); it is more than 0 and at most 1")
+            try demand((validateEverySeconds ?? 1) > 0, "validateEverySeconds must be positive")
             let intervals = [
                 validateEveryBatches.map { _ in "validateEveryBatches" },
                 validateEverySteps.map { _ in "validateEverySteps" },
                 validateEveryFraction.map { _ in "validateEveryFraction" },
+                validateEverySeconds.map { _ in "validateEverySeconds" },
             ].compactMap { $0 }
             try demand(
                 intervals.count < 2, "\(intervals.joined(separator: " and ")) are both given; use one of them")
             for (name, limit) in [
                 ("limitTrainBatches", limitTrainBatches), ("limitValidationBatches", limitValidationBatches),
                 ("limitTestBatches", limitTestBatches), ("limitPredictBatches", limitPredictBatches),
+                ("overfitBatches", overfitBatches ?? .all),
             ] {
                 switch limit {
                 case .batches(let count) where count < 0:
@@ -133,12 +147,26 @@ extension Trainer {
                 }
             }
             try demand(
+                overfitBatches == nil || [.all, overfitBatches].contains(limitTrainBatches),
+                "overfitBatches and limitTrainBatches both say how much to train on; use one of them")
+            try demand(
+                overfitBatches != .batches(0), "overfitBatches is 0 batches; leave it out to train on all of them")
+            for (index, logger) in loggers.enumerated() {
+                try demand(
+                    !loggers[..<index].contains(logger), "loggers has \(logger.rawValue) twice; remove one of them")
+            }
+            try demand(
                 !detectAnomaly || !allowsNonFiniteLoss,
                 "detectAnomaly ends a run that allowsNonFiniteLoss lets go on; remove one of the two")
             try demand((threads ?? 1) >= 1, "threads must be at least 1")
             try demand((maxSeconds ?? 1) > 0, "maxSeconds must be positive")
             var resolved = self
+            if let overfitBatches {
+                resolved.limitTrainBatches = overfitBatches
+                if limitValidationBatches != .batches(0) { resolved.limitValidationBatches = overfitBatches }
+            }
             if fastDevRun > 0 {
+                resolved.overfitBatches = nil
                 resolved.maxEpochs = 1
                 resolved.maxSteps = fastDevRun
                 resolved.limitTrainBatches = .batches(fastDevRun)
@@ -150,6 +178,7 @@ extension Trainer {
                 resolved.validateEveryBatches = nil
                 resolved.validateEverySteps = nil
                 resolved.validateEveryFraction = nil
+                resolved.validateEverySeconds = nil
                 resolved.logEverySteps = 1
                 resolved.enableCheckpointing = false
             }

@@ -148,6 +148,7 @@ extension Trainer {
             if let checkpoint { try restoreModel(module, from: loadCheckpoint(checkpoint, weightsOnly: true)) }
             try strategy.prepareForInference(module)
             let loop = EvaluationLoop(stage, self, module, loaders(loader), step)
+            if !isTrial, let hint = try orderHint(loop, stage.name) { print("note: " + hint) }
             let results = try loop.run(
                 limit: kind == .test ? configuration.limitTestBatches : configuration.limitValidationBatches)
             if configuration.enableProgressBar { print(ResultsTable.text(title: stage.name, results)) }

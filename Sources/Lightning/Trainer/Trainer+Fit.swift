@@ -84,10 +84,12 @@ extension Trainer {
             let optimization = try configureOptimization(of: module)
             logging = Logging(scope: .none("before training"), isEnabled: !configuration.barebones)
             let source = loaders(train)
+            let validation = try validationOfFit(validation, source)
             progress = try saved?.get("run", as: RunState.self)?.progress ?? .init()
             let loader = try source.loader(inEpoch: progress.epoch)
-            let sampler = try sampler(of: loader, shuffledByDefault: true, epoch: progress.epoch)
+            let sampler = try sampler(of: loader, shuffledByDefault: true, epoch: epochOfData)
             globalBatchSize = sampler.globalBatchSize
+            secondsSinceValidation = 0
             // Rates of a run that goes on are as they were: callbacks may have set them otherwise than schedules would.
             if let saved { try restoreTraining(from: saved) } else { applySchedules() }
             let loop = TrainingLoop(
@@ -98,12 +100,13 @@ extension Trainer {
             // Made after everything that can be wrong with the request, so that a refused run leaves no directory.
             if needsRunDirectory { _ = try runDirectory() }
             try openProfile(.fit)
-            if let hint = loggingHint(ofEpochsWith: trainBatchCount) { print(hint) }
+            for hint in try hints(module, validation, batches: trainBatchCount) { print("note: " + hint) }
             try logHyperparameters(of: module)
             try call(.onFitStart, { try $0.onFitStart(self, module) }, { try module.onFitStart() })
             try sanityCheck(validation, module)
             let before = progress.samples
             trainingBegan = seconds
+            validationClockBegan = seconds - secondsSinceValidation
             passOverTrainingData = loop.passOverData
             defer { passOverTrainingData = nil }
             try loop.run()
@@ -144,16 +147,12 @@ extension Trainer {
         LoaderSource(reloadsEvery: configuration.reloadDataLoadersEveryEpochs, hook)
     }
 
-    /// A line for a run so short that loggers would hear of no single step.
-    private func loggingHint(ofEpochsWith batches: Int) -> String? {
-        let every = configuration.logEverySteps
-        guard !loggers.isEmpty, every > 0, let epochs = configuration.maxEpochs, configuration.maxSteps == nil,
-            0 < batches, batches < .max
-        else { return nil }
-        let steps = (batches + accumulateGradientBatches - 1) / accumulateGradientBatches * epochs
-        guard progress.step + steps < every else { return nil }
-        return
-            "note: \(steps) optimizer steps in all, and single values are logged every \(every); lower trainer.logEverySteps to see them"
+    /// What a fit validates on: with `overfitBatches`, the batches it trains on.
+    private func validationOfFit(_ validation: (any Evaluation)?, _ training: Any) throws -> (any Evaluation)? {
+        guard configuration.overfitBatches != nil, configuration.limitValidationBatches != .batches(0) else {
+            return validation
+        }
+        return try validation?.onTrainingData(training)
     }
 
     private var needsRunDirectory: Bool { !configuration.barebones && configuration.fastDevRun == 0 }

@@ -13,9 +13,10 @@ extension Trainer {
         maxSeconds: Double? = nil,
         limitTrainBatches: BatchLimit? = nil, limitValidationBatches: BatchLimit? = nil,
         limitTestBatches: BatchLimit? = nil, limitPredictBatches: BatchLimit? = nil,
+        overfitBatches: BatchLimit? = nil,
         useDistributedSampler: Bool? = nil, reloadDataLoadersEveryEpochs: Int? = nil,
         validateEveryEpochs: Int? = nil, validateEveryBatches: Int? = nil, validateEverySteps: Int? = nil,
-        validateEveryFraction: Double? = nil,
+        validateEveryFraction: Double? = nil, validateEverySeconds: Double? = nil,
         sanityValidationBatches: Int? = nil, logEverySteps: Int? = nil, accumulateGradientBatches: Int? = nil,
         gradientClipNorm: Double? = nil, gradientClipValue: Double? = nil, fastDevRun: Int? = nil,
         seed: UInt64? = nil, precision: Precision? = nil, threads: Int? = nil, ranks: Int? = nil,
@@ -41,12 +42,14 @@ extension Trainer {
         set(\.limitValidationBatches, limitValidationBatches)
         set(\.limitTestBatches, limitTestBatches)
         set(\.limitPredictBatches, limitPredictBatches)
+        set(\.overfitBatches, overfitBatches)
         set(\.useDistributedSampler, useDistributedSampler)
         set(\.reloadDataLoadersEveryEpochs, reloadDataLoadersEveryEpochs)
         set(\.validateEveryEpochs, validateEveryEpochs)
         set(\.validateEveryBatches, validateEveryBatches)
         set(\.validateEverySteps, validateEverySteps)
         set(\.validateEveryFraction, validateEveryFraction)
+        set(\.validateEverySeconds, validateEverySeconds)
         set(\.sanityValidationBatches, sanityValidationBatches)
         set(\.logEverySteps, logEverySteps)
         set(\.accumulateGradientBatches, accumulateGradientBatches)

@@ -101,6 +101,12 @@ public final class Trainer {
     var suspendsSchedules = false
     /// When the training of the present fit began, in seconds since the trainer was made.
     var trainingBegan = 0.0
+    /// When the seconds since the last validation began to count, in seconds since the trainer was made.
+    var validationClockBegan = 0.0
+    /// The seconds since the last validation with which the present fit begins.
+    var secondsSinceValidation = 0.0
+    /// Tells ``seconds`` instead of the machine's clock, so that tests do not depend on it.
+    package var clock: (() -> Double)?
     private let start = ContinuousClock.now
     /// The run directory, once it is known.
     private(set) var directory: String?
@@ -141,12 +147,27 @@ public final class Trainer {
         seed = RandomContext.current.seed
         logging.isEnabled = !configuration.barebones
         accumulateGradientBatches = self.configuration.accumulateGradientBatches
+        try checkProgressBars()
         addDefaultCallbacks()
+    }
+
+    /// Checks that no two progress bars write over each other.
+    private func checkProgressBars() throws {
+        let count = callbacks.count { $0 is ProgressBar }
+        guard count < 2 else {
+            throw TrainingError("\(count) progress bars are given, which would write over each other; keep one")
+        }
+        guard count == 0 || configuration.enableProgressBar else {
+            let flag = configuration.barebones ? "barebones is on" : "enableProgressBar is off"
+            throw TrainingError("a ProgressBar is given and trainer.\(flag); remove one of the two")
+        }
     }
 
     private func addDefaultCallbacks() {
         if let limit = configuration.maxSeconds { callbacks.append(TrainingTimer(seconds: limit)) }
-        if configuration.enableModelSummary { callbacks.append(ModelSummary()) }
+        if configuration.enableModelSummary, !callbacks.contains(where: { $0 is ModelSummary }) {
+            callbacks.append(ModelSummary())
+        }
         if configuration.enableProgressBar, !callbacks.contains(where: { $0 is ProgressBar }) {
             callbacks.append(ProgressBar())
         }
@@ -180,7 +201,7 @@ public final class Trainer {
     /// Optimizer steps taken, those of all optimizers together.
     public var globalStep: Int { progress.step }
     /// Seconds since the trainer was made.
-    public var seconds: Double { (ContinuousClock.now - start).inSeconds }
+    public var seconds: Double { clock?() ?? (ContinuousClock.now - start).inSeconds }
     /// The newest value of everything logged; final values are the same on all ranks, single ones are a rank's own.
     public var callbackMetrics: [String: Double] { logging.callbackMetrics }
     /// What the progress bar shows.

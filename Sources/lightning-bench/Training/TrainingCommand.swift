@@ -30,6 +30,8 @@ struct TrainingCommand: ParsableCommand {
     var precision = Precision.float32
     @Flag(help: "Log two values at every step, with the default callbacks and loggers.")
     var logging = false
+    @Flag(help: "The profiler's table, with --logging: its clock is looked at in every part of a step.")
+    var profile = false
     @Flag(help: "A bare loop instead of the Trainer.")
     var plain = false
     @Flag(help: "Add the SHA-256 of all weights after the last step.")
@@ -44,6 +46,7 @@ struct TrainingCommand: ParsableCommand {
         }
         guard !plain || precision == .float32 else { throw ValidationError("the bare loop is in float32") }
         guard !(plain && logging) else { throw ValidationError("the bare loop does not log") }
+        guard logging || !profile else { throw ValidationError("--profile is of a whole trainer: add --logging") }
     }
 
     func run() throws {
@@ -52,6 +55,7 @@ struct TrainingCommand: ParsableCommand {
         configuration.threads = threads
         configuration.precision = precision
         configuration.barebones = !logging
+        configuration.profiler = profile ? .simple : nil
         configuration.defaultRootDir = NSTemporaryDirectory() + "lightning-bench"
         let trainer = try Trainer(configuration: configuration)
         let batch = batch ?? workload.batch, optimizer = optimizer ?? workload.optimizer

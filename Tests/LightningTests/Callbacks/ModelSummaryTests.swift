@@ -1,3 +1,4 @@
+import ExampleModules
 import Foundation
 import Lightning
 import TestSupport
@@ -59,6 +60,16 @@ import Testing
              10,500 operations forward for an input of [7, 20]
             """
         #expect(text == wanted)
+    }
+
+    /// Two convolutions, 2 · 64 · 9 · (1 · 32 + 32 · 64), and two dense layers, 2 · 128 · (64 · 16 + 10).
+    @Test func theExamplesHaveAnExample() throws {
+        let images = ModelSummary().text(try ImageClassifier(.init()))
+        #expect(images.contains(" 2,660,864 operations forward for an input of [1, 1, 8, 8]"), "\(images)")
+        let characters = ModelSummary().text(try CharacterTransformer(.init()))
+        #expect(characters.contains(" operations forward for an input of [1, 128]"), "\(characters)")
+        let pair = ModelSummary().text(DigitsGAN(.init()))
+        #expect(pair.contains(" operations forward for an input of [64, 32]"), "\(pair)")
     }
 
     @Test func depthAndNoExample() {

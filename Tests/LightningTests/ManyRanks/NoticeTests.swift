@@ -50,7 +50,7 @@ import TrainerFixtures
             let moving = /epoch \d: (\d)\/4 [\d.]+ batches\/s, \d+:\d\d left/
             #expect(said.compactMap { $0.wholeMatch(of: moving)?.1 } == ["1", "2", "3", "4"], "\(said)")
             let last = try #require(said.last)
-            #expect(said.count == 5 && last.wholeMatch(of: /epoch \d: 4 batches in \d+:\d\d │ ?/) != nil, "\(said)")
+            #expect(said.count == 5 && last.wholeMatch(of: /epoch \d: 4 batches in \d+:\d\d/) != nil, "\(said)")
         }
         let validations = lines(test, "validation: ").map { $0.trimmingCharacters(in: .whitespaces) }
         #expect(validations == ["validation: 1/2", "validation: 2/2", "validation: 1/2", "validation: 2/2"])

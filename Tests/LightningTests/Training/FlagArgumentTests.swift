@@ -25,6 +25,7 @@ struct FlagArgumentTests {
             try Trainer(validateEverySteps: 15, gradientClipValue: 16, threads: 2, barebones: true),
             try Trainer(fastDevRun: 17, detectAnomaly: true),
             try Trainer(validateEveryFraction: 0.25, profiler: .simple),
+            try Trainer(overfitBatches: .batches(3), validateEverySeconds: 60),
         ].map { flags($0.configuration) }
         let defaults = flags(Trainer.Configuration())
         for (name, value) in defaults {
