@@ -6,9 +6,8 @@ import CKernels
 /// Packing is where `float32` becomes bfloat16, so rounding costs no pass of its own. Panels and tiles are cut by sizes
 /// alone, so the bits do not depend on threads; they do depend on whether the CPU has the instruction.
 package enum BFloat16Product {
-    /// The part of a result that one thread takes: 16 panels of rows, whose slices fill a part of the second cache.
-    private static let tileRows = 16 * Int(CK_PANEL_ROWS)
-    private static let tileColumns = 8 * Int(CK_PANEL_COLUMNS)
+    /// The largest band of an operand: a part of the second cache.
+    private static let bandByteCount = 256 << 10
     /// Products below this many floating-point operations are one piece.
     private static let smallProduct = 8_000_000
     /// Whether products keep to instructions that every CPU has; for tests.
@@ -61,19 +60,19 @@ package enum BFloat16Product {
         from start: Start, isRectified: Bool, into c: UnsafeMutablePointer<Float>, leadingDimension: Int
     ) {
         let pairs = (inner + 1) / 2
-        let panelRows = Int(CK_PANEL_ROWS), panelColumns = Int(CK_PANEL_COLUMNS)
-        let sizeA = (rows + panelRows - 1) / panelRows * panelRows * pairs * 4
-        let sizeB = (columns + panelColumns - 1) / panelColumns * panelColumns * pairs * 4
-        let packed = Storage(byteCount: sizeA + sizeB)
-        let packedA = packed.pointer, packedB = packed.pointer + sizeA
-        pack(dtype, ofB: false, lines: rows, inner: inner, a, isDense: !a.isTransposed, into: packedA)
-        pack(dtype, ofB: true, lines: columns, inner: inner, b, isDense: b.isTransposed, into: packedB)
-        let isSmall = 2 * rows * columns * inner < smallProduct
-        let height = isSmall ? rows : tileRows, width = isSmall ? columns : tileColumns
-        let down = (rows + height - 1) / height, across = (columns + width - 1) / width
+        let cutsRows = rows >= columns
+        let cut = Panels(ofB: !cutsRows, lines: cutsRows ? rows : columns, pairs: pairs)
+        let whole = Panels(ofB: cutsRows, lines: cutsRows ? columns : rows, pairs: pairs)
+        let shared = Storage(byteCount: whole.byteCount)
+        whole.pack(dtype, cutsRows ? b : a, inner: inner, into: shared.pointer)
+        let bands = 2 * rows * columns * inner < smallProduct ? 1 : cut.bandCount
         let emulates = emulates
-        Parallel.forEach(down * across) { piece in
-            let row = piece / across * height, column = piece % across * width
+        Parallel.forEach(bands) { index in
+            let band = cut.band(index, of: bands)
+            let packed = Storage(byteCount: (band.count + cut.width - 1) / cut.width * cut.panelByteCount)
+            cut.pack(dtype, cutsRows ? a : b, inner: inner, lines: band, into: packed.pointer)
+            let row = cutsRows ? band.lowerBound : 0, column = cutsRows ? 0 : band.lowerBound
+            let height = cutsRows ? band.count : rows, width = cutsRows ? columns : band.count
             let target = c + row * leadingDimension + column
             let (first, apart): (UnsafePointer<Float>?, Int) =
                 switch start {
@@ -82,35 +81,71 @@ package enum BFloat16Product {
                 case .row(let bias): (bias + column, 0)
                 }
             ck_multiply_bf16(
-                emulates ? 1 : 0, Int64(Swift.min(height, rows - row)), Int64(Swift.min(width, columns - column)),
-                Int64(inner), packedA + row * pairs * 4, packedB + column * pairs * 4, first, Int64(apart),
-                target, Int64(leadingDimension))
+                emulates ? 1 : 0, Int64(height), Int64(width), Int64(inner), (cutsRows ? packed : shared).pointer,
+                (cutsRows ? shared : packed).pointer, first, Int64(apart), target, Int64(leadingDimension))
             if isRectified {
-                MatrixProduct.rectify(
-                    .float32, rows: Swift.min(height, rows - row), columns: Swift.min(width, columns - column), target,
-                    leadingDimension)
+                MatrixProduct.rectify(.float32, rows: height, columns: width, target, leadingDimension)
             }
+            withExtendedLifetime(packed) {}
         }
-        withExtendedLifetime(packed) {}
+        withExtendedLifetime(shared) {}
     }
 
-    /// Packs the rows of A or the columns of B; `isDense` when each of these lines lies densely in memory.
-    ///
-    /// Pieces follow memory: some lines, or some of the inner extent of all lines.
-    private static func pack(
-        _ dtype: DType, ofB: Bool, lines: Int, inner: Int, _ operand: MatrixOperand, isDense: Bool,
-        into target: UnsafeMutableRawPointer
-    ) {
-        let panel = Int(ofB ? CK_PANEL_COLUMNS : CK_PANEL_ROWS), pairs = (inner + 1) / 2
-        let unit = isDense ? panel : 32
-        let grain = (elementwiseGrain / Swift.max(isDense ? inner : lines, 1) + unit - 1) / unit * unit
-        Parallel.forRanges(isDense ? lines : inner, grain: Swift.max(unit, grain)) { range in
-            let start = range.lowerBound
+    /// How the rows of A, or the columns of B, are packed.
+    private struct Panels {
+        let isOfB: Bool
+        /// Rows of A or columns of B.
+        let lines: Int
+        /// Half of the inner extent.
+        let pairs: Int
+        /// Lines of a panel.
+        var width: Int { Int(isOfB ? CK_PANEL_COLUMNS : CK_PANEL_ROWS) }
+        var count: Int { (lines + width - 1) / width }
+        var panelByteCount: Int { width * pairs * 4 }
+        var byteCount: Int { count * panelByteCount }
+
+        init(ofB isOfB: Bool, lines: Int, pairs: Int) {
+            self.isOfB = isOfB
+            self.lines = lines
+            self.pairs = pairs
+        }
+
+        /// Bands that stay in the second cache once they are packed, an even number of them.
+        var bandCount: Int {
+            let least = Swift.max(16, (byteCount + bandByteCount - 1) / bandByteCount)
+            return Swift.min(count, (least + 1) / 2 * 2)
+        }
+
+        /// Whole panels, as even as they can be.
+        func band(_ index: Int, of bands: Int) -> Range<Int> {
+            count * index / bands * width..<Swift.min(lines, count * (index + 1) / bands * width)
+        }
+
+        /// Packs all lines, shared between threads; pieces follow memory: some lines, or some of the inner extent of all.
+        func pack(_ dtype: DType, _ operand: MatrixOperand, inner: Int, into target: UnsafeMutableRawPointer) {
+            let isDense = operand.isTransposed == isOfB
+            let unit = isDense ? width : 32
+            let grain = (elementwiseGrain / Swift.max(isDense ? inner : lines, 1) + unit - 1) / unit * unit
+            Parallel.forRanges(isDense ? lines : inner, grain: Swift.max(unit, grain)) { range in
+                let start = range.lowerBound
+                ck_pack_bf16(
+                    dtype.kernelType, isOfB ? 1 : 0, isDense ? 1 : 0, Int64(isDense ? range.count : lines),
+                    Int64(isDense ? inner : range.count), Int64(pairs),
+                    operand.pointer + start * operand.leadingDimension * dtype.byteCount,
+                    Int64(operand.leadingDimension), target + start * (isDense ? pairs : width / 2) * 4)
+            }
+        }
+
+        /// Packs some lines, on this thread.
+        func pack(
+            _ dtype: DType, _ operand: MatrixOperand, inner: Int, lines: Range<Int>,
+            into target: UnsafeMutableRawPointer
+        ) {
+            let isDense = operand.isTransposed == isOfB
+            let apart = isDense ? operand.leadingDimension : 1
             ck_pack_bf16(
-                dtype.kernelType, ofB ? 1 : 0, isDense ? 1 : 0, Int64(isDense ? range.count : lines),
-                Int64(isDense ? inner : range.count), Int64(pairs),
-                operand.pointer + start * operand.leadingDimension * dtype.byteCount, Int64(operand.leadingDimension),
-                target + start * (isDense ? pairs : panel / 2) * 4)
+                dtype.kernelType, isOfB ? 1 : 0, isDense ? 1 : 0, Int64(lines.count), Int64(inner), Int64(pairs),
+                operand.pointer + lines.lowerBound * apart * dtype.byteCount, Int64(operand.leadingDimension), target)
         }
     }
 }
