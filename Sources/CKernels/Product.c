@@ -14,6 +14,11 @@
 #define CK_ROWS 14
 #define CK_COLUMNS 32
 
+/// The first `count` of 16 lanes, none when it is not positive.
+CK_INLINE __mmask16 first_lanes(int64_t count) {
+    return count >= CK_LANES ? 0xFFFF : count > 0 ? (__mmask16)((1u << count) - 1) : 0;
+}
+
 /// Where the sums of a tile go, rectified if so told, and where they start: at rows of C, at one row of biases, or at 0
 /// (null).
 typedef struct {
@@ -43,9 +48,7 @@ CK_AVX512 CK_INLINE void tile(int rows, int64_t inner, const float *a, int64_t r
             sum[i][1] = _mm512_fmadd_ps(x, right, sum[i][1]);
         }
     }
-    const int64_t beyond = t.columns > CK_LANES ? t.columns - CK_LANES : 0;
-    const __mmask16 mask_left = t.columns >= CK_LANES ? 0xFFFF : (__mmask16)((1u << t.columns) - 1);
-    const __mmask16 mask_right = beyond >= CK_LANES ? 0xFFFF : (__mmask16)((1u << beyond) - 1);
+    const __mmask16 mask_left = first_lanes(t.columns), mask_right = first_lanes(t.columns - CK_LANES);
     _Pragma("clang loop unroll(full)")
     for (int i = 0; i < rows; i++) {
         float *c = t.c + i * t.leading;
@@ -80,15 +83,20 @@ CK_TILE_ROWS(8) CK_TILE_ROWS(9) CK_TILE_ROWS(10) CK_TILE_ROWS(11) CK_TILE_ROWS(1
 typedef void (*tile_function)(int64_t, const float *, int64_t, const float *, tile_target);
 static const tile_function tiles[2][CK_ROWS + 1] = {CK_TILES(along_rows), CK_TILES(along_columns)};
 
+// The rows of B may be pages apart, more than the CPU foresees by itself.
+#define CK_ROWS_AHEAD 8
+
 /// A panel of up to 32 columns of B: for each inner index its 32 elements, 0 beyond the last column.
 CK_AVX512 static void pack_panel(int64_t inner, int64_t columns, const float *b, int64_t leading, int32_t transposed,
                                  float *out) {
     const int64_t width = columns < CK_COLUMNS ? columns : CK_COLUMNS;
     if (!transposed) {
+        const __mmask16 left = first_lanes(width), right = first_lanes(width - CK_LANES);
         for (int64_t k = 0; k < inner; k++, b += leading, out += CK_COLUMNS) {
-            if (width < CK_COLUMNS) memset(out, 0, CK_COLUMNS * sizeof *out);
-            if (width == CK_COLUMNS) memcpy(out, b, CK_COLUMNS * sizeof *out);
-            else memcpy(out, b, (size_t)width * sizeof *out);
+            _mm_prefetch((const char *)(b + CK_ROWS_AHEAD * leading), _MM_HINT_T0);
+            _mm_prefetch((const char *)(b + CK_ROWS_AHEAD * leading + CK_LANES), _MM_HINT_T0);
+            _mm512_storeu_ps(out, _mm512_maskz_loadu_ps(left, b));
+            _mm512_storeu_ps(out + CK_LANES, _mm512_maskz_loadu_ps(right, b + CK_LANES));
         }
         return;
     }
@@ -96,8 +104,11 @@ CK_AVX512 static void pack_panel(int64_t inner, int64_t columns, const float *b,
         int64_t k = 0;
         const float *lines = b + half * leading;
         if (half + CK_LANES <= width)
-            for (; k + CK_LANES <= inner; k += CK_LANES)
+            for (; k + CK_LANES <= inner; k += CK_LANES) {
+                for (int i = 0; i < CK_LANES; i++)
+                    _mm_prefetch((const char *)(lines + (CK_LANES + i) * leading + k), _MM_HINT_T0);
                 transpose_square(lines + k, leading * 4, out + k * CK_COLUMNS + half, CK_COLUMNS * 4);
+            }
         for (; k < inner; k++)
             for (int64_t j = 0; j < CK_LANES; j++)
                 out[k * CK_COLUMNS + half + j] = half + j < width ? lines[j * leading + k] : 0;
