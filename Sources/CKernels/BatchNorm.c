@@ -18,19 +18,21 @@ void ck_channel_moments(ck_dtype t, int64_t rows, int64_t channels, const void *
 }
 
 void ck_channel_affine(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const double *scale,
-                       const double *shift, void *y) {
-    if (t == CK_F32) channel_affine_f32(rows, channels, x, mean, scale, shift, y);
-    else channel_affine_f64(rows, channels, x, mean, scale, shift, y);
+                       const double *shift, int32_t rectify, void *y) {
+    if (t == CK_F32) channel_affine_f32(rows, channels, x, mean, scale, shift, rectify, y);
+    else channel_affine_f64(rows, channels, x, mean, scale, shift, rectify, y);
 }
 
-void ck_channel_gradient_sums(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,
-                              double *sum, double *product) {
-    if (t == CK_F32) channel_gradient_sums_f32(rows, channels, x, mean, g, sum, product);
-    else channel_gradient_sums_f64(rows, channels, x, mean, g, sum, product);
+void ck_channel_gradient_sums(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean,
+                              const double *scale, const double *shift, int32_t rectified, const void *g, double *sum,
+                              double *product) {
+    if (t == CK_F32) channel_gradient_sums_f32(rows, channels, x, mean, scale, shift, rectified, g, sum, product);
+    else channel_gradient_sums_f64(rows, channels, x, mean, scale, shift, rectified, g, sum, product);
 }
 
-void ck_channel_gradient(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,
-                         const double *a, const double *b, const double *d, void *gx) {
-    if (t == CK_F32) channel_gradient_f32(rows, channels, x, mean, g, a, b, d, gx);
-    else channel_gradient_f64(rows, channels, x, mean, g, a, b, d, gx);
+void ck_channel_gradient(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean,
+                         const double *scale, const double *shift, int32_t rectified, const void *g, const double *slope,
+                         const double *offset, void *gx) {
+    if (t == CK_F32) channel_gradient_f32(rows, channels, x, mean, scale, shift, rectified, g, slope, offset, gx);
+    else channel_gradient_f64(rows, channels, x, mean, scale, shift, rectified, g, slope, offset, gx);
 }

@@ -34,7 +34,7 @@ CK_CLONES static void N(channel_moments)(int64_t rows, int64_t channels, const T
 }
 
 CK_CLONES static void N(channel_affine)(int64_t rows, int64_t channels, const T *x, const double *mean,
-                                        const double *scale, const double *shift, T *y) {
+                                        const double *scale, const double *shift, int32_t rectify, T *y) {
     EACH_GROUP(first, width) {
         T m[GROUP], s[GROUP], d[GROUP];
         for (int64_t c = 0; c < width; c++)
@@ -42,39 +42,55 @@ CK_CLONES static void N(channel_affine)(int64_t rows, int64_t channels, const T 
         for (int64_t r = 0; r < rows; r++) {
             const T *restrict from = x + r * channels + first;
             T *restrict to = y + r * channels + first;
-            for (int64_t c = 0; c < width; c++) to[c] = (from[c] - m[c]) * s[c] + d[c];
+            for (int64_t c = 0; c < width; c++) {
+                const T v = (from[c] - m[c]) * s[c] + d[c];
+                to[c] = !rectify || v > 0 || v != v ? v : (T)0;
+            }
         }
     }
 }
 
-CK_CLONES static void N(channel_gradient_sums)(int64_t rows, int64_t channels, const T *x, const double *mean, const T *g,
+// A gradient as it comes through the ReLU after the map, if there is one: nothing where the map, made again, is not
+// positive.
+#define ARRIVED(c) (!rectified || (xs[c] - m[c]) * s[c] + d[c] > 0 ? gs[c] : (T)0)
+
+CK_CLONES static void N(channel_gradient_sums)(int64_t rows, int64_t channels, const T *x, const double *mean,
+                                               const double *scale, const double *shift, int32_t rectified, const T *g,
                                                double *sum, double *product) {
     EACH_GROUP(first, width) {
-        T m[GROUP], total[GROUP] = {0}, cross[GROUP] = {0};
-        for (int64_t c = 0; c < width; c++) m[c] = (T)mean[first + c];
+        T m[GROUP], s[GROUP], d[GROUP], total[GROUP] = {0}, cross[GROUP] = {0};
+        for (int64_t c = 0; c < width; c++)
+            m[c] = (T)mean[first + c], s[c] = (T)scale[first + c], d[c] = (T)shift[first + c];
         for (int64_t r = 0; r < rows; r++) {
             const T *xs = x + r * channels + first, *gs = g + r * channels + first;
             for (int64_t c = 0; c < width; c++) {
-                total[c] += gs[c];
-                cross[c] += gs[c] * (xs[c] - m[c]);
+                const T v = ARRIVED(c);
+                total[c] += v;
+                cross[c] += v * (xs[c] - m[c]);
             }
         }
         for (int64_t c = 0; c < width; c++) sum[first + c] = (double)total[c], product[first + c] = (double)cross[c];
     }
 }
 
-CK_CLONES static void N(channel_gradient)(int64_t rows, int64_t channels, const T *x, const double *mean, const T *g,
-                                          const double *a, const double *b, const double *d, T *gx) {
+CK_CLONES static void N(channel_gradient)(int64_t rows, int64_t channels, const T *x, const double *mean,
+                                          const double *scale, const double *shift, int32_t rectified, const T *g,
+                                          const double *slope, const double *offset, T *gx) {
     EACH_GROUP(first, width) {
-        T m[GROUP], p[GROUP], q[GROUP], s[GROUP];
-        for (int64_t c = 0; c < width; c++)
-            m[c] = (T)mean[first + c], p[c] = (T)a[first + c], q[c] = (T)b[first + c], s[c] = (T)d[first + c];
+        T m[GROUP], s[GROUP], d[GROUP], q[GROUP], o[GROUP];
+        for (int64_t c = 0; c < width; c++) {
+            m[c] = (T)mean[first + c], s[c] = (T)scale[first + c], d[c] = (T)shift[first + c];
+            q[c] = (T)slope[first + c], o[c] = (T)offset[first + c];
+        }
         for (int64_t r = 0; r < rows; r++) {
             const T *restrict xs = x + r * channels + first, *gs = g + r * channels + first;
             T *to = gx + r * channels + first;
-            for (int64_t c = 0; c < width; c++) to[c] = p[c] * gs[c] + q[c] * (xs[c] - m[c]) + s[c];
+            // What is written may be g itself, but never another element of it.
+            CK_INDEPENDENT
+            for (int64_t c = 0; c < width; c++) to[c] = s[c] * ARRIVED(c) + q[c] * (xs[c] - m[c]) + o[c];
         }
     }
 }
+#undef ARRIVED
 #undef GROUP
 #undef EACH_GROUP

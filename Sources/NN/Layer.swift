@@ -26,21 +26,27 @@ public final class Sequential: Module, Layer {
 
     /// The output of the last layer.
     ///
-    /// A ``Linear`` layer and the ``ReLU`` after it are one operation, unless somebody wants to see what each does.
+    /// A ``Linear`` layer or a ``BatchNorm`` and the ``ReLU`` after it are one operation, unless somebody wants to see what
+    /// each does.
     public func callAsFunction(_ input: Tensor) -> Tensor { observed(input, run) }
 
     private func run(_ input: Tensor) -> Tensor {
         var output = input
         var rest = layers[...]
         while let layer = rest.popFirst() {
-            if let linear = layer as? Linear, rest.first is ReLU, !ForwardRecord.isRecording {
+            if rest.first is ReLU, !ForwardRecord.isRecording, let rectified = Self.rectified(layer, output) {
                 rest.removeFirst()
-                output = linear.rectified(output)
+                output = rectified
             } else {
                 output = layer.observed(output) { layer($0) }
             }
         }
         return output
+    }
+
+    /// What a ``ReLU`` makes of a layer's output; nil where that takes two operations.
+    private static func rectified(_ layer: any Layer, _ input: Tensor) -> Tensor? {
+        (layer as? Linear)?.rectified(input) ?? (layer as? BatchNorm)?.rectified(input)
     }
 }
 

@@ -124,15 +124,17 @@ void ck_attention_gradient(ck_dtype t, int64_t rows, int64_t columns, int64_t of
 
 /// Per channel, the mean of these rows and the sum of squared distances from it.
 void ck_channel_moments(ck_dtype t, int64_t rows, int64_t channels, const void *x, double *mean, double *squares);
-/// y = (x − mean) · scale + shift.
+/// y = (x − mean) · scale + shift; rectified, the larger of that and 0.
 void ck_channel_affine(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const double *scale,
-                       const double *shift, void *y);
-/// Per channel, the sums of g and of g · (x − mean).
-void ck_channel_gradient_sums(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,
-                              double *sum, double *product);
-/// gx = a · g + b · (x − mean) + d.
-void ck_channel_gradient(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean, const void *g,
-                         const double *a, const double *b, const double *d, void *gx);
+                       const double *shift, int32_t rectify, void *y);
+/// Per channel, the sums of g and of g · (x − mean); where y was rectified, 0 stands for g wherever y is not positive.
+void ck_channel_gradient_sums(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean,
+                              const double *scale, const double *shift, int32_t rectified, const void *g, double *sum,
+                              double *product);
+/// gx = scale · g + slope · (x − mean) + offset, with such a g; gx may be g.
+void ck_channel_gradient(ck_dtype t, int64_t rows, int64_t channels, const void *x, const double *mean,
+                         const double *scale, const double *shift, int32_t rectified, const void *g, const double *slope,
+                         const double *offset, void *gx);
 
 // Pooling, one image at a time, channels innermost -----------------------------------------------------------------------
 

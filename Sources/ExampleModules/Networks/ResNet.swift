@@ -57,7 +57,7 @@ public final class ResNet: Module, Layer {
 
     /// Logits for images: `[samples, channels, height, width]` to `[samples, classes]`.
     public func callAsFunction(_ images: Tensor) -> Tensor {
-        let x = stemPool(stemNorm(stem(images)).relu())
+        let x = stemPool(stemNorm.rectified(stem(images)))
         return head(stages.reduce(x) { $1($0) }.mean(along: [2, 3]))
     }
 }
@@ -103,8 +103,7 @@ final class ResidualBlock: Module, Layer {
     func callAsFunction(_ input: Tensor) -> Tensor {
         var x = input
         for (index, pair) in zip(convolutions, norms).enumerated() {
-            x = pair.1(pair.0(x))
-            if index < convolutions.count - 1 { x = x.relu() }
+            x = index < convolutions.count - 1 ? pair.1.rectified(pair.0(x)) : pair.1(pair.0(x))
         }
         return (x + (shortcut.map { $0(input) } ?? input)).relu()
     }

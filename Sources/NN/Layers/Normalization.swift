@@ -88,16 +88,23 @@ public final class BatchNorm: Module, Layer {
     }
 
     /// The input normalised by its own moments in training, by the running ones in evaluation.
-    public func callAsFunction(_ input: Tensor) -> Tensor { observed(input) { normalized($0) } }
+    public func callAsFunction(_ input: Tensor) -> Tensor { observed(input) { normalized($0, isRectified: false) } }
 
-    private func normalized(_ input: Tensor) -> Tensor {
+    /// What a ``ReLU`` makes of this layer's output, in one operation.
+    ///
+    /// As in ``Sequential``, where the two follow each other. A convolution after it keeps nothing more for the backward
+    /// pass than what this layer keeps.
+    public func rectified(_ input: Tensor) -> Tensor { observed(input) { normalized($0, isRectified: true) } }
+
+    private func normalized(_ input: Tensor, isRectified: Bool) -> Tensor {
         guard isTraining else {
             return input.batchNorm(
                 weight: weight.value, bias: bias.value, moments: (runningMean.value, runningVariance.value),
-                epsilon: epsilon
+                epsilon: epsilon, isRectified: isRectified
             ).result
         }
-        let (result, mean, variance) = input.batchNorm(weight: weight.value, bias: bias.value, epsilon: epsilon)
+        let (result, mean, variance) = input.batchNorm(
+            weight: weight.value, bias: bias.value, epsilon: epsilon, isRectified: isRectified)
         let batches = batchCount.value.item + 1
         let share = momentum ?? 1 / batches
         let count = Double(input.elementCount / input.shape[1])

@@ -4,16 +4,19 @@ extension Tensor {
     /// Batch normalisation over all dimensions but the second: `[batch, channels, …]`.
     ///
     /// Ioffe, Szegedy, "Batch Normalization", 2015. The result lies in memory with its channels innermost
-    /// (Note [Channels last]).
+    /// (Note [Channels last]). The backward pass needs this tensor, not the result, also when that is rectified: an
+    /// operation that reads the result can have it made again (Note [Results made again]).
     /// - Parameters:
     ///   - weight: `[channels]`, or nil for 1.
     ///   - bias: `[channels]`, or nil for 0.
     ///   - moments: The mean and biased variance to use, `[channels]` each, without gradient; nil takes those of
     ///     this batch, through which the gradient flows.
     ///   - epsilon: Keeps the root away from 0.
+    ///   - isRectified: Whether a ReLU follows.
     /// - Returns: The result, with the mean and biased variance used.
     public func batchNorm(
-        weight: Tensor?, bias: Tensor?, moments: (mean: Tensor, variance: Tensor)? = nil, epsilon: Double = 1e-5
+        weight: Tensor?, bias: Tensor?, moments: (mean: Tensor, variance: Tensor)? = nil, epsilon: Double = 1e-5,
+        isRectified: Bool = false
     ) -> (result: Tensor, mean: Tensor, variance: Tensor) {
         require(rank >= 2 && dtype.isFloatingPoint, "batchNorm", "\(dtype) \(shape): needs [batch, channels, …]")
         let channels = shape[1]
@@ -28,7 +31,8 @@ extension Tensor {
         if dtype == .bfloat16 {
             let wide = widened().batchNorm(
                 weight: weight?.widened(), bias: bias?.widened(),
-                moments: moments.map { ($0.mean.widened(), $0.variance.widened()) }, epsilon: epsilon)
+                moments: moments.map { ($0.mean.widened(), $0.variance.widened()) }, epsilon: epsilon,
+                isRectified: isRectified)
             return (
                 wide.result.converted(to: dtype), wide.mean.converted(to: dtype), wide.variance.converted(to: dtype)
             )
@@ -43,20 +47,21 @@ extension Tensor {
         let inverse = variance.map { 1 / ($0 + epsilon).squareRoot() }
         let scale = weight.map { zip($0.doubles, inverse).map { $0 * $1 } } ?? inverse
         let shift = bias?.doubles ?? Array(repeating: 0, count: channels)
-        let y = rows.affine(mean: mean, scale: scale, shift: shift)
+        let map = ChannelMap(mean: mean, scale: scale, shift: shift, isRectified: isRectified)
         let places = [weight, bias].map { $0.map(GradientPlace.init(of:)) }
-        let result = y.recorded("batchNorm", [self, weight, bias].compactMap { $0 }) { gradient in
+        let result = rows.mapped(map).recorded("batchNorm", [self, weight, bias].compactMap { $0 }) { gradient in
             let g = gradient.channelsLast()
-            let (sums, products) = rows.gradientSums(g, mean: mean)
+            let (sums, products) = rows.gradientSums(g, through: map)
             // d result / d x, with the parts through mean and variance when they are the batch's own.
             let share = usesBatch ? 1 / Double(rows.count) : 0
             let gx = rows.gradient(
-                g, mean: mean, scale: scale,
+                g, through: map,
                 slope: channels.map { -scale[$0] * inverse[$0] * inverse[$0] * products[$0] * share },
-                shift: channels.map { -scale[$0] * sums[$0] * share })
+                offset: channels.map { -scale[$0] * sums[$0] * share })
             let gradients = zip(places, [zip(products, inverse).map { $0 * $1 }, sums])
             return [gx] + gradients.compactMap { place, values in place?.make(values, x.dtype) }
         }
+        result.node?.rebuild = { rows.mapped(map) }
         return (result, Tensor(mean).converted(to: dtype), Tensor(variance).converted(to: dtype))
     }
 }
@@ -73,6 +78,14 @@ extension GradientPlace {
 
 extension Int {
     fileprivate func map(_ body: (Int) -> Double) -> [Double] { (0..<self).map(body) }
+}
+
+/// y = (x − mean) · scale + shift, one of each per channel; rectified, the larger of that and 0.
+private struct ChannelMap {
+    let mean, scale, shift: [Double]
+    let isRectified: Bool
+
+    var rectifies: Int32 { isRectified ? 1 : 0 }
 }
 
 /// A channels-last tensor as rows of channels, and what batch normalisation does with them: block by block of rows on
@@ -122,23 +135,24 @@ private struct ChannelRows {
         return (mean, squares.map { $0 / Double(count) })
     }
 
-    /// (x − mean) · scale + shift.
-    func affine(mean: [Double], scale: [Double], shift: [Double]) -> Tensor {
+    /// What the map makes of x.
+    func mapped(_ map: ChannelMap) -> Tensor {
         let y = Tensor(uninitializedLike: x)
         forEachBlock { _, rows, place in
             ck_channel_affine(
-                type, rows, Int64(channels), x.pointer + place, mean, scale, shift, y.freshPointer + place)
+                type, rows, Int64(channels), x.pointer + place, map.mean, map.scale, map.shift, map.rectifies,
+                y.freshPointer + place)
         }
         return y
     }
 
-    /// Sums of g and of g · (x − mean) over each channel.
-    func gradientSums(_ g: Tensor, mean: [Double]) -> (sums: [Double], products: [Double]) {
+    /// Sums of g and of g · (x − mean) over each channel, for the gradient g of the map's result before it is rectified.
+    func gradientSums(_ g: Tensor, through map: ChannelMap) -> (sums: [Double], products: [Double]) {
         let table = BlockTable(blocks: blocks, channels: channels)
         forEachBlock { block, rows, place in
             ck_channel_gradient_sums(
-                type, rows, Int64(channels), x.pointer + place, mean, g.pointer + place, table.first(block),
-                table.second(block))
+                type, rows, Int64(channels), x.pointer + place, map.mean, map.scale, map.shift, map.rectifies,
+                g.pointer + place, table.first(block), table.second(block))
         }
         var sums = [Double](repeating: 0, count: channels), products = sums
         for block in 0..<blocks {
@@ -150,13 +164,13 @@ private struct ChannelRows {
         return (sums, products)
     }
 
-    /// scale · g + slope · (x − mean) + shift.
-    func gradient(_ g: Tensor, mean: [Double], scale: [Double], slope: [Double], shift: [Double]) -> Tensor {
-        let gx = Tensor(uninitializedLike: x)
+    /// scale · g + slope · (x − mean) + offset, for such a g; written over the gradient where it is spare.
+    func gradient(_ g: Tensor, through map: ChannelMap, slope: [Double], offset: [Double]) -> Tensor {
+        let gx = g.spareOrFresh()
         forEachBlock { _, rows, place in
             ck_channel_gradient(
-                type, rows, Int64(channels), x.pointer + place, mean, g.pointer + place, scale, slope, shift,
-                gx.freshPointer + place)
+                type, rows, Int64(channels), x.pointer + place, map.mean, map.scale, map.shift, map.rectifies,
+                g.pointer + place, slope, offset, gx.freshPointer + place)
         }
         return gx
     }

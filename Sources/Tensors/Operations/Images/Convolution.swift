@@ -31,24 +31,33 @@ extension Tensor {
         let plan = ConvolutionPlan(
             dtype: dtype, batch: shape[0], groups: groups, outputs: outputs,
             window: window.geometry("conv2d", channels: shape[1], height: shape[2], width: shape[3]))
-        let operand = detached.asProductOperand()
-        let x = plan.readsPlanes ? operand.contiguous() : operand.channelsLast(),
-            w = weight.detached.asProductOperand().contiguous()
+        let x = plan.operand(detached), w = weight.detached.asProductOperand().contiguous()
+        // Kept as it is read, unless it can be made again (Note [Results made again]).
+        let input = node?.rebuild.map { again in { plan.operand(again()) } } ?? { x }
         let y = plan.forward(x, w, bias?.detached.contiguous())
         OperationCount.add(2 * y.elementCount * w.elementCount / outputs)
         let (needsX, needsW, needsB) = (requiresGradient, weight.requiresGradient, bias?.requiresGradient ?? false)
         let (weightPlace, biasPlace) = (GradientPlace(of: weight), bias.map { GradientPlace(of: $0) })
         return y.recorded("conv2d", [self, weight, bias].compactMap { $0 }) { gradient in
             let plain = gradient.channelsLast(), gy = plain.asProductOperand()
-            let gx = needsX ? plan.inputGradient(gy, w) : nil
+            // In this order an input that is made again is gone before the memory for its gradient is asked for.
             let gw =
                 needsW
                 ? weightPlace.make(w.shape, w.dtype, canAdd: false) { target, _ in
-                    plan.weightGradient(gy, x, into: target)
+                    plan.weightGradient(gy, input(), into: target)
                 } : nil
+            let gx = needsX ? plan.inputGradient(gy, w) : nil
             guard let biasPlace else { return [gx, gw] }
             let pixels = plain.permuted([0, 2, 3, 1]).reshaped(to: [gy.elementCount / outputs, outputs])
             return [gx, gw, needsB ? biasPlace.columnSums(pixels) : nil]
         }
+    }
+}
+
+extension ConvolutionPlan {
+    /// An input as the products read it.
+    fileprivate func operand(_ input: Tensor) -> Tensor {
+        let operand = input.asProductOperand()
+        return readsPlanes ? operand.contiguous() : operand.channelsLast()
     }
 }
