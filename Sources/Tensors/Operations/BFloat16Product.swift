@@ -69,7 +69,7 @@ package enum BFloat16Product {
         let emulates = emulates
         Parallel.forEach(bands) { index in
             let band = cut.band(index, of: bands)
-            let packed = Storage(byteCount: (band.count + cut.width - 1) / cut.width * cut.panelByteCount)
+            let packed = Scratch(byteCount: (band.count + cut.width - 1) / cut.width * cut.panelByteCount)
             cut.pack(dtype, cutsRows ? a : b, inner: inner, lines: band, into: packed.pointer)
             let row = cutsRows ? band.lowerBound : 0, column = cutsRows ? 0 : band.lowerBound
             let height = cutsRows ? band.count : rows, width = cutsRows ? columns : band.count
@@ -81,8 +81,8 @@ package enum BFloat16Product {
                 case .row(let bias): (bias + column, 0)
                 }
             ck_multiply_bf16(
-                emulates ? 1 : 0, Int64(height), Int64(width), Int64(inner), (cutsRows ? packed : shared).pointer,
-                (cutsRows ? shared : packed).pointer, first, Int64(apart), target, Int64(leadingDimension))
+                emulates ? 1 : 0, Int64(height), Int64(width), Int64(inner), cutsRows ? packed.pointer : shared.pointer,
+                cutsRows ? shared.pointer : packed.pointer, first, Int64(apart), target, Int64(leadingDimension))
             if isRectified {
                 MatrixProduct.rectify(.float32, rows: height, columns: width, target, leadingDimension)
             }

@@ -40,7 +40,7 @@ enum PanelProduct {
     ) {
         let width = Swift.min((columns + panel - 1) / panel * panel, Int(CK_PRODUCT_COLUMNS))
         let depth = Swift.min((inner + 15) / 16 * 16, Int(CK_PRODUCT_INNER))
-        let scratch = Storage(byteCount: width * depth * 4)
+        let scratch = Scratch(byteCount: width * depth * 4)
         var product = ck_product(
             rows: Int64(rows), columns: Int64(columns), inner: Int64(inner),
             a: a.pointer.assumingMemoryBound(to: Float.self), b: b.pointer.assumingMemoryBound(to: Float.self),

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// The memory of all tensors: freed blocks are kept by size class and given out again.
+/// The memory of all tensors: freed blocks are kept, by size class or as ranges (Note [Large blocks]), and given out again.
 ///
 /// Training asks for the same sizes at every step, so after the first step nothing comes from the system any more:
 /// no allocation, no page fault. Blocks are aligned to 64 bytes (a cache line, an AVX-512 register). Safe to use from
@@ -22,11 +22,22 @@ public enum MemoryPool {
         public var gradientCopies = 0
     }
 
+    /// Memory of the pool that somebody has.
+    struct Block: @unchecked Sendable {
+        let pointer: UnsafeMutableRawPointer
+        let capacity: Int
+        /// Of a block that is not large.
+        let sizeClass: Int
+    }
+
     /// For each size class a list of free blocks, each of which begins with the address of the next; 0 ends a list.
     ///
     /// Addresses, not pointers: a pointer is not Sendable, and the state crosses threads under the mutex.
     private struct State {
         var free = ContiguousArray<UInt>(repeating: 0, count: 512)
+        /// Bytes of the blocks in these lists.
+        var freeBytes = 0
+        var large = LargeBlocks()
         var counts = Counts()
 
         mutating func take(_ sizeClass: Int) -> UInt? {
@@ -61,53 +72,83 @@ public enum MemoryPool {
         return (power * 8 + Swift.min(steps, 8), base + steps * eighth)
     }
 
-    static func allocate(_ byteCount: Int) -> (pointer: UnsafeMutableRawPointer, capacity: Int, sizeClass: Int) {
-        let (index, size) = sizeClass(of: byteCount)
-        let recycled: UInt? = state.withLock { state in
-            state.counts.bytesInUse += size
-            if let address = state.take(index) { return address }
-            state.counts.systemAllocations += 1
-            state.counts.systemBytes += size
-            return nil
-        }
-        if let recycled, let pointer = UnsafeMutableRawPointer(bitPattern: recycled) { return (pointer, size, index) }
-        if let pointer = systemMemory(size) { return (pointer, size, index) }
+    /// A block of at least so many bytes, uninitialised; one that is not for a tensor does not count as in use by tensors.
+    static func allocate(_ byteCount: Int, isForTensor: Bool = true) -> Block {
+        if let block = take(byteCount, isForTensor) { return block }
         // Blocks of other sizes may lie unused.
         trim()
-        guard let pointer = systemMemory(size) else {
-            fail("MemoryPool", "the system has no \(size) bytes left; \(counts.systemBytes) are in use by tensors")
+        guard let block = take(byteCount, isForTensor) else {
+            fail("MemoryPool", "the system has no \(byteCount) bytes left; \(counts.systemBytes) are in use by tensors")
         }
-        return (pointer, size, index)
+        return block
     }
 
-    private static func systemMemory(_ size: Int) -> UnsafeMutableRawPointer? {
-        var pointer: UnsafeMutableRawPointer?
-        guard posix_memalign(&pointer, size >= 1 << 21 ? 1 << 21 : 64, (size + 63) & ~63) == 0 else { return nil }
-        #if os(Linux)
-            // Huge pages save most page faults and TLB misses of large tensors; refusal does no harm.
-            if size >= 1 << 21, let pointer { madvise(pointer, size, MADV_HUGEPAGE) }
-        #endif
-        return pointer
-    }
-
-    static func release(_ pointer: UnsafeMutableRawPointer, capacity: Int, sizeClass: Int) {
-        let address = UInt(bitPattern: pointer)
+    static func release(_ block: Block, isOfTensor: Bool = true) {
+        let address = UInt(bitPattern: block.pointer)
         state.withLock { state in
-            state.counts.bytesInUse -= capacity
-            state.put(address, sizeClass)
+            if isOfTensor { state.counts.bytesInUse -= block.capacity }
+            if block.capacity >= LargeBlocks.least {
+                state.large.put(address, block.capacity)
+            } else {
+                state.put(address, block.sizeClass)
+                state.freeBytes += block.capacity
+            }
         }
     }
 
     /// Gives all unused blocks back to the operating system.
     public static func trim() {
+        Scratch.trim()
         let freed = state.withLock { state in
             var addresses: [UInt] = []
             for index in state.free.indices {
                 while let address = state.take(index) { addresses.append(address) }
             }
-            state.counts.systemBytes = state.counts.bytesInUse
+            state.counts.systemBytes -= state.freeBytes + state.large.trim()
+            state.freeBytes = 0
             return addresses
         }
         for address in freed { free(UnsafeMutableRawPointer(bitPattern: address)) }
+    }
+
+    private static func take(_ byteCount: Int, _ isForTensor: Bool) -> Block? {
+        let (index, size) = sizeClass(of: byteCount)
+        if size >= LargeBlocks.least { return takeLarge(Swift.max(byteCount, LargeBlocks.least), isForTensor) }
+        let recycled: UInt? = state.withLock { state in
+            if isForTensor { state.counts.bytesInUse += size }
+            if let address = state.take(index) {
+                state.freeBytes -= size
+                return address
+            }
+            state.counts.systemAllocations += 1
+            state.counts.systemBytes += size
+            return nil
+        }
+        if let recycled, let pointer = UnsafeMutableRawPointer(bitPattern: recycled) {
+            return Block(pointer: pointer, capacity: size, sizeClass: index)
+        }
+        var pointer: UnsafeMutableRawPointer?
+        if posix_memalign(&pointer, 64, (size + 63) & ~63) == 0, let pointer {
+            return Block(pointer: pointer, capacity: size, sizeClass: index)
+        }
+        state.withLock { state in
+            if isForTensor { state.counts.bytesInUse -= size }
+            state.counts.systemBytes -= size
+        }
+        return nil
+    }
+
+    private static func takeLarge(_ byteCount: Int, _ isForTensor: Bool) -> Block? {
+        let size = LargeBlocks.size(of: byteCount)
+        let address: UInt? = state.withLock { state in
+            guard let (address, freshBytes) = state.large.take(size) else { return nil }
+            if isForTensor { state.counts.bytesInUse += size }
+            if freshBytes > 0 { state.counts.systemAllocations += 1 }
+            state.counts.systemBytes += freshBytes
+            return address
+        }
+        return address.flatMap { UnsafeMutableRawPointer(bitPattern: $0) }.map {
+            Block(pointer: $0, capacity: size, sizeClass: 0)
+        }
     }
 }

@@ -13,16 +13,16 @@ final class Storage: @unchecked Sendable {
     /// Whether the backward pass alone holds this memory, as a gradient that the pullback it calls uses up; set before
     /// each call.
     var isSpare = false
-    private var block: (capacity: Int, sizeClass: Int)?
+    private var block: MemoryPool.Block?
     private var owner: Storage?
     private var outside: AnyObject?
 
     /// Memory for `byteCount` bytes, uninitialised.
     init(byteCount: Int) {
-        let (pointer, capacity, sizeClass) = MemoryPool.allocate(byteCount)
-        self.pointer = pointer
+        let block = MemoryPool.allocate(byteCount)
+        pointer = block.pointer
         self.byteCount = byteCount
-        block = (capacity, sizeClass)
+        self.block = block
     }
 
     /// Memory that somebody else allocated; `owner` keeps it while it lives.
@@ -48,16 +48,16 @@ final class Storage: @unchecked Sendable {
             pointer = shared.pointer
             self.owner = owner
         } else {
-            let (fresh, capacity, sizeClass) = MemoryPool.allocate(byteCount)
-            fresh.copyMemory(from: shared.pointer, byteCount: byteCount)
+            let fresh = MemoryPool.allocate(byteCount)
+            fresh.pointer.copyMemory(from: shared.pointer, byteCount: byteCount)
             MemoryPool.noteStorageCopy()
-            pointer = fresh
-            block = (capacity, sizeClass)
+            pointer = fresh.pointer
+            block = fresh
         }
     }
 
     deinit {
-        if let block { MemoryPool.release(pointer, capacity: block.capacity, sizeClass: block.sizeClass) }
+        if let block { MemoryPool.release(block) }
     }
 
     /// Moves the contents of a slice to memory of its own, leaving the slice's place to a new holder.
@@ -65,12 +65,12 @@ final class Storage: @unchecked Sendable {
     /// Copy on write the other way round: when a parameter is about to be updated in place while someone still holds
     /// its old value, the old value moves out instead of the parameter.
     func evict() {
-        let (fresh, capacity, sizeClass) = MemoryPool.allocate(byteCount)
-        fresh.copyMemory(from: pointer, byteCount: byteCount)
+        let fresh = MemoryPool.allocate(byteCount)
+        fresh.pointer.copyMemory(from: pointer, byteCount: byteCount)
         MemoryPool.noteStorageCopy()
-        if let block { MemoryPool.release(pointer, capacity: block.capacity, sizeClass: block.sizeClass) }
-        pointer = fresh
-        block = (capacity, sizeClass)
+        if let block { MemoryPool.release(block) }
+        pointer = fresh.pointer
+        block = fresh
         owner = nil
     }
 }

@@ -86,6 +86,10 @@ extension Tensor {
     fileprivate var floats: UnsafeMutablePointer<Float> { freshPointer.assumingMemoryBound(to: Float.self) }
 }
 
+extension Scratch {
+    fileprivate var floats: UnsafeMutablePointer<Float> { pointer.assumingMemoryBound(to: Float.self) }
+}
+
 private struct WinogradProduct {
     let window: ck_window
     let batch: Int
@@ -110,12 +114,12 @@ private struct WinogradProduct {
                 let chunk = piece % chunks, firstBlock = piece / chunks * blocksPerPiece
                 let first = tiles * chunk / chunks * tile
                 let last = Swift.min(tiles * (chunk + 1) / chunks * tile, patches)
-                let scratch = Tensor(
-                    uninitialized: [Int(ck_winograd_product_scratch(window, Int64(last - first)))], dtype: .float32)
+                let scratch = Scratch(byteCount: 4 * Int(ck_winograd_product_scratch(window, Int64(last - first))))
                 ck_winograd_product(
                     window, x.floats, Int64(first), Int64(last), Int64(firstBlock),
                     Int64(Swift.min(firstBlock + blocksPerPiece, blocks)), filters.outputs, packed.floats,
                     bias?.floats, y.floats, scratch.floats)
+                withExtendedLifetime(scratch) {}
             }
         }
     }
@@ -142,18 +146,18 @@ private struct WinogradOuterProduct {
                 let part = piece % parts, share = piece / parts
                 let firstChannel = share % channelShares * Self.channelsPerPiece
                 let firstBlock = share / channelShares * Self.blocksPerPiece
-                let scratch = Tensor(
-                    uninitialized: [
-                        Int(
+                let scratch = Scratch(
+                    byteCount: 4
+                        * Int(
                             ck_winograd_outer_scratch(
-                                Int64(Self.channelsPerPiece), Int64(Self.blocksPerPiece) * ck_product_columns(CK_F32)))
-                    ])
+                                Int64(Self.channelsPerPiece), Int64(Self.blocksPerPiece) * ck_product_columns(CK_F32))))
                 ck_winograd_outer(
                     window, x.floats, gy.floats, filters.outputs, Int64(patches * part / parts),
                     Int64(patches * (part + 1) / parts), Int64(firstChannel),
                     Int64(Swift.min(firstChannel + Self.channelsPerPiece, channels)), Int64(firstBlock),
                     Int64(Swift.min(firstBlock + Self.blocksPerPiece, blocks)),
                     sums.floats + part * sums.elementCount / parts, scratch.floats)
+                withExtendedLifetime(scratch) {}
             }
             Parallel.forEach(blocks) { block in
                 withUnsafePointer(to: filters) {
