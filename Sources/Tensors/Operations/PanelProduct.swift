@@ -5,8 +5,8 @@ import CKernels
 /// See Note [Panel product].
 ///
 /// Note [Balanced pieces]: cores are rarely equally fast: others share their caches, or the host takes them for a moment.
-/// So a product is cut into more pieces than there are threads, which whoever is free takes. Each piece reads a band of
-/// A's rows and some panels of B; the grid is the one that reads the least in all.
+/// So a product is cut into more pieces than there are threads: who is done helps. Each piece reads a band of A's rows and
+/// some panels of B; the grid is the one that reads the least in all.
 enum PanelProduct {
     private static let isAvailable = ck_has_products() != 0
     private static let panel = Int(CK_PRODUCT_PANEL), tile = Int(CK_PRODUCT_TILE)
@@ -14,7 +14,7 @@ enum PanelProduct {
     private static let smallProduct = 500_000
     /// Pieces of a large product, and the floating-point operations of a piece of any other.
     private static let pieces = 16, pieceWork = 4_000_000
-    /// Elements of A that stay in the second cache, so that reading them again costs nothing.
+    /// Elements of an operand that stay in the second cache, so that reading them again costs nothing.
     private static let cachedElements = 128 << 10
 
     /// Whether a product is one that the kernel does faster: not short, not thin, and little of its last panel wasted.
@@ -23,10 +23,12 @@ enum PanelProduct {
             && 2 * rows * columns * inner >= smallProduct
     }
 
-    /// How many bands of rows and of columns a product shared between threads is cut into.
-    static func grid(rows: Int, columns: Int, inner: Int) -> (down: Int, across: Int) {
+    /// How many bands of rows and of columns a product shared between threads is cut into; `isTransposed` is of A.
+    private static func grid(rows: Int, columns: Int, inner: Int, isTransposed: Bool) -> (down: Int, across: Int) {
         let tiles = (rows + tile - 1) / tile, panels = (columns + panel - 1) / panel
         let wanted = Swift.min(pieces, Swift.max(2, 2 * rows * columns * inner / pieceWork))
+        // A small weight's gradient: each thread makes the rows that it will update and read again.
+        if isTransposed, tiles >= wanted, columns * inner <= cachedElements { return (wanted, 1) }
         if rows * inner <= cachedElements, panels >= wanted { return (1, wanted) }
         var best = (down: 1, across: 1), least = Double.infinity
         for across in 1...Swift.min(panels, wanted) {
@@ -48,7 +50,9 @@ enum PanelProduct {
         bias: UnsafeRawPointer?, isRectified: Bool, isShared: Bool, into c: UnsafeMutableRawPointer,
         leadingDimension: Int
     ) {
-        let grid = isShared ? grid(rows: rows, columns: columns, inner: inner) : (down: 1, across: 1)
+        let grid =
+            isShared
+            ? grid(rows: rows, columns: columns, inner: inner, isTransposed: a.isTransposed) : (down: 1, across: 1)
         // Panels that only one piece reads are packed by it, into a cache of its core.
         let packsFirst = grid.down > 1
         let packed = packsFirst ? Storage(byteCount: byteCount(ofColumns: columns, inner: inner)) : nil
