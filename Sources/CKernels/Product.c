@@ -1,18 +1,21 @@
 // Matrix products in single precision for CPUs with AVX-512.
 //
-// Note [Panel product]: tiles of 14 × 32 sums stay in 28 of the 32 registers while the inner extent goes by. B is packed
-// into panels of 32 columns, a slice of the inner extent at a time; A is read where it lies. OpenBLAS packs both, in every
-// call anew, and clears C first. So a product cut into bands of columns for several threads packs nothing twice here: two
-// threads of a Zen 5 reach 560 GFLOP/s (its peak) on the shapes of a transformer where OpenBLAS reaches 540, and 480
-// instead of 450 on those of a perceptron. An element's sum has one order, by slices, whatever part of C is asked for.
+// Note [Panel product]: tiles of 14 × 32 sums stay in 28 of the 32 registers while the inner extent goes by, a slice of it
+// at a time. B is packed into panels of 32 columns; A is read where it lies. OpenBLAS packs both, in every call anew, and
+// clears C first. So a product cut for several threads packs nothing twice here: two threads of a Zen 5 reach 560 GFLOP/s
+// (its peak) on the shapes of a transformer where OpenBLAS reaches 540, and 480 instead of 450 on those of a perceptron. An
+// element's sum has one order, by slices, whatever part of C is asked for.
 #include "Transpose.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #define CK_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
-#define CK_ROWS 14
-#define CK_COLUMNS 32
+#define CK_ROWS CK_PRODUCT_TILE
+#define CK_COLUMNS CK_PRODUCT_PANEL
+// A block of A, this many rows by a slice of the inner extent, stays in the second cache while the panels pass by.
+#define CK_BLOCK_ROWS (8 * CK_ROWS)
+#define CK_SLICE 512
 
 /// The first `count` of 16 lanes, none when it is not positive.
 CK_INLINE __mmask16 first_lanes(int64_t count) {
@@ -115,32 +118,26 @@ CK_AVX512 static void pack_panel(int64_t inner, int64_t columns, const float *b,
     }
 }
 
-CK_AVX512 static void multiply(const ck_product *p, float *scratch) {
-    for (int64_t j0 = 0; j0 < p->columns; j0 += CK_PRODUCT_COLUMNS) {
-        const int64_t columns = p->columns - j0 < CK_PRODUCT_COLUMNS ? p->columns - j0 : CK_PRODUCT_COLUMNS;
-        // Slices of one length, so that the last is not a remainder of a few.
-        const int64_t slices = (p->inner + CK_PRODUCT_INNER - 1) / CK_PRODUCT_INNER;
-        const int64_t slice = ((p->inner + slices - 1) / slices + CK_LANES - 1) / CK_LANES * CK_LANES;
-        for (int64_t k0 = 0; k0 < p->inner; k0 += slice) {
-            const int64_t inner = p->inner - k0 < slice ? p->inner - k0 : slice;
-            for (int64_t j = 0; j < columns; j += CK_COLUMNS)
-                pack_panel(inner, columns - j,
-                           p->b + (p->b_transposed ? (j0 + j) * p->b_leading + k0 : k0 * p->b_leading + j0 + j),
-                           p->b_leading, p->b_transposed, scratch + j * inner);
-            for (int64_t i0 = 0; i0 < p->rows; i0 += CK_PRODUCT_ROWS) {
-                const int64_t rows = p->rows - i0 < CK_PRODUCT_ROWS ? p->rows - i0 : CK_PRODUCT_ROWS;
-                const int64_t row_step = p->a_transposed ? 1 : p->a_leading, inner_step = p->a_transposed ? p->a_leading : 1;
-                const float *a = p->a + i0 * row_step + k0 * inner_step;
-                for (int64_t j = 0; j < columns; j += CK_COLUMNS) {
-                    tile_target t = {.leading = p->c_leading, .columns = columns - j,
-                                     .rectify = p->rectify && k0 + inner == p->inner};
-                    for (int64_t i = 0; i < rows; i += CK_ROWS) {
-                        t.c = p->c + (i0 + i) * p->c_leading + j0 + j;
-                        t.start = k0 > 0 || p->add ? t.c : p->bias ? p->bias + j0 + j : NULL;
-                        t.start_leading = k0 > 0 || p->add ? p->c_leading : 0;
-                        tiles[p->a_transposed ? 1 : 0][rows - i < CK_ROWS ? rows - i : CK_ROWS](
-                            inner, a + i * row_step, p->a_leading, scratch + j * inner, t);
-                    }
+CK_AVX512 static void multiply(const ck_product *p) {
+    // Slices of one length, so that the last is not a remainder of a few.
+    const int64_t slices = (p->inner + CK_SLICE - 1) / CK_SLICE;
+    const int64_t slice = ((p->inner + slices - 1) / slices + CK_LANES - 1) / CK_LANES * CK_LANES;
+    const int64_t row_step = p->a_transposed ? 1 : p->a_leading, inner_step = p->a_transposed ? p->a_leading : 1;
+    for (int64_t k0 = 0; k0 < p->inner; k0 += slice) {
+        const int64_t inner = p->inner - k0 < slice ? p->inner - k0 : slice;
+        for (int64_t i0 = 0; i0 < p->rows; i0 += CK_BLOCK_ROWS) {
+            const int64_t rows = p->rows - i0 < CK_BLOCK_ROWS ? p->rows - i0 : CK_BLOCK_ROWS;
+            const float *a = p->a + i0 * row_step + k0 * inner_step;
+            for (int64_t j = 0; j < p->columns; j += CK_COLUMNS) {
+                const float *panel = p->panels + j * p->inner + k0 * CK_COLUMNS;
+                tile_target t = {.leading = p->c_leading, .columns = p->columns - j,
+                                 .rectify = p->rectify && k0 + inner == p->inner};
+                for (int64_t i = 0; i < rows; i += CK_ROWS) {
+                    t.c = p->c + (i0 + i) * p->c_leading + j;
+                    t.start = k0 > 0 || p->add ? t.c : p->bias ? p->bias + j : NULL;
+                    t.start_leading = k0 > 0 || p->add ? p->c_leading : 0;
+                    tiles[p->a_transposed ? 1 : 0][rows - i < CK_ROWS ? rows - i : CK_ROWS](
+                        inner, a + i * row_step, p->a_leading, panel, t);
                 }
             }
         }
@@ -151,8 +148,15 @@ int32_t ck_has_products(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
 }
-void ck_multiply_f32(const ck_product *product, float *scratch) { multiply(product, scratch); }
+void ck_pack_panels_f32(int64_t columns, int64_t inner, int64_t count, const float *b, int64_t leading, int32_t transposed,
+                        float *out) {
+    for (int64_t j = 0; j < columns; j += CK_COLUMNS)
+        pack_panel(count, columns - j, b + (transposed ? j * leading : j), leading, transposed, out + j * inner);
+}
+void ck_multiply_f32(const ck_product *product) { multiply(product); }
 #else
 int32_t ck_has_products(void) { return 0; }
-void ck_multiply_f32(const ck_product *product, float *scratch) { __builtin_trap(); }
+void ck_pack_panels_f32(int64_t columns, int64_t inner, int64_t count, const float *b, int64_t leading, int32_t transposed,
+                        float *out) { __builtin_trap(); }
+void ck_multiply_f32(const ck_product *product) { __builtin_trap(); }
 #endif

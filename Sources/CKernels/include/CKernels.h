@@ -46,24 +46,26 @@ void ck_gather_strided(int64_t element_size, int32_t rank, const int64_t *shape,
 
 // Matrix products -----------------------------------------------------------------------------------------------------
 
-/// C = A · B (+ C, or + bias in each row), or max(0, that) where `rectify`, all row-major with `leading` elements between rows; a transposed A is stored
-/// [inner, rows], a transposed B [columns, inner].
+/// C = A · B (+ C, or + bias in each row), or max(0, that) where `rectify`; A and C row-major with `leading` elements
+/// between rows, a transposed A stored [inner, rows]. B is packed, panel after panel.
 typedef struct {
     int64_t rows, columns, inner;
-    const float *a, *b, *bias;
-    int64_t a_leading, b_leading;
-    int32_t a_transposed, b_transposed, add, rectify;
+    const float *a, *panels, *bias;
+    int64_t a_leading;
+    int32_t a_transposed, add, rectify;
     float *c;
     int64_t c_leading;
 } ck_product;
-/// The parts of a product that are packed at a time: their sizes are those of the scratch memory.
-#define CK_PRODUCT_ROWS 112
-#define CK_PRODUCT_COLUMNS 1024
-#define CK_PRODUCT_INNER 512
-/// Whether this CPU can run the next.
+/// Rows of C that are made at once, and columns of a panel of B.
+#define CK_PRODUCT_TILE 14
+#define CK_PRODUCT_PANEL 32
+/// Whether this CPU can run the next two.
 int32_t ck_has_products(void);
-/// `scratch` holds columns up to a multiple of 32 times inner up to a multiple of 16, each at most the part above.
-void ck_multiply_f32(const ck_product *product, float *scratch);
+/// Packs `columns` columns of B, of which each panel has `inner` rows in all, some of them: `count` from `b` and `out` on.
+/// A transposed B is stored [columns, inner].
+void ck_pack_panels_f32(int64_t columns, int64_t inner, int64_t count, const float *b, int64_t leading, int32_t transposed,
+                        float *out);
+void ck_multiply_f32(const ck_product *product);
 
 // Reductions -------------------------------------------------------------------------------------------------------
 

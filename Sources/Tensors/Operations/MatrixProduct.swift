@@ -54,14 +54,13 @@ enum MatrixProduct {
                 dtype, rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0, bias: bias,
                 isRectified: isRectified, into: c, leadingDimension: leadingDimension)
         }
-        let usesPanels = dtype == .float32 && PanelProduct.suits(rows: rows, columns: columns, inner: inner)
         let isWhole = !isShared || 2 * rows * columns * inner < smallProduct
-        let tile =
-            isWhole
-            ? (rows: rows, columns: columns)
-            : usesPanels
-                ? PanelProduct.tile(rows: rows, columns: columns, inner: inner)
-                : Self.tile(rows: rows, columns: columns, inner: inner)
+        if dtype == .float32, PanelProduct.suits(rows: rows, columns: columns, inner: inner) {
+            return PanelProduct.multiply(
+                rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0, bias: bias,
+                isRectified: isRectified, isShared: !isWhole, into: c, leadingDimension: leadingDimension)
+        }
+        let tile = isWhole ? (rows: rows, columns: columns) : tile(rows: rows, columns: columns, inner: inner)
         let down = (rows + tile.rows - 1) / tile.rows, across = (columns + tile.columns - 1) / tile.columns
         let size = dtype.byteCount
         Parallel.forEach(down * across) { piece in
@@ -72,19 +71,11 @@ enum MatrixProduct {
                 b.advanced(byRows: 0, columns: column, byteCount: size)
             )
             let target = c + (row * leadingDimension + column) * size
-            if usesPanels {
-                PanelProduct.multiply(
-                    rows: height, columns: width, inner: inner, x, y, adding: beta != 0,
-                    bias: bias.map { $0 + column * size }, isRectified: isRectified, into: target,
-                    leadingDimension: leadingDimension)
-            } else {
-                if let bias {
-                    fillRows(
-                        height, with: bias + column * size, byteCount: width * size, target, leadingDimension * size)
-                }
-                single(dtype, height, width, inner, x, y, bias == nil ? beta : 1, target, leadingDimension)
-                if isRectified { rectify(dtype, rows: height, columns: width, target, leadingDimension) }
+            if let bias {
+                fillRows(height, with: bias + column * size, byteCount: width * size, target, leadingDimension * size)
             }
+            single(dtype, height, width, inner, x, y, bias == nil ? beta : 1, target, leadingDimension)
+            if isRectified { rectify(dtype, rows: height, columns: width, target, leadingDimension) }
         }
     }
 

@@ -4,15 +4,18 @@ import CKernels
 ///
 /// See Note [Panel product].
 ///
-/// Bands of columns share nothing, so they cost nothing: a product is cut into up to eight, and into bands of rows as
-/// well when it is large.
+/// Note [Balanced pieces]: cores are rarely equally fast: others share their caches, or the host takes them for a moment.
+/// So a product is cut into more pieces than there are threads: who is done helps. Each piece reads a band of A's rows and
+/// some panels of B; the grid is the one that reads the least in all.
 enum PanelProduct {
     private static let isAvailable = ck_has_products() != 0
-    private static let panel = 32
+    private static let panel = Int(CK_PRODUCT_PANEL), tile = Int(CK_PRODUCT_TILE)
     /// Products below this many floating-point operations are BLAS's, whose kernels for them need no packing.
     private static let smallProduct = 500_000
-    /// Tiles of more floating-point operations are cut into bands of rows too, each of which packs B again.
-    private static let largeTile = 1_000_000_000
+    /// Pieces of a large product, and the floating-point operations of a piece of any other.
+    private static let pieces = 16, pieceWork = 4_000_000
+    /// Elements of an operand that stay in the second cache, so that reading them again costs nothing.
+    private static let cachedElements = 128 << 10
 
     /// Whether a product is one that the kernel does faster: not short, not thin, and little of its last panel wasted.
     static func suits(rows: Int, columns: Int, inner: Int) -> Bool {
@@ -20,35 +23,95 @@ enum PanelProduct {
             && 2 * rows * columns * inner >= smallProduct
     }
 
-    /// The tile for a product shared between threads, whose bands of columns are as even as they can be.
-    static func tile(rows: Int, columns: Int, inner: Int) -> (rows: Int, columns: Int) {
-        let panels = (columns + panel - 1) / panel
-        var width = panels, waste = Int.max
-        for parts in [8, 6, 4, 2] where parts <= panels {
-            let part = (panels + parts - 1) / parts
-            if part * parts < waste { (width, waste) = (part, part * parts) }
+    /// How many bands of rows and of columns a product shared between threads is cut into; `isTransposed` is of A.
+    private static func grid(rows: Int, columns: Int, inner: Int, isTransposed: Bool) -> (down: Int, across: Int) {
+        let tiles = (rows + tile - 1) / tile, panels = (columns + panel - 1) / panel
+        let wanted = Swift.min(pieces, Swift.max(2, 2 * rows * columns * inner / pieceWork))
+        // A small weight's gradient: each thread makes the rows that it will update and read again.
+        if isTransposed, tiles >= wanted, columns * inner <= cachedElements { return (wanted, 1) }
+        if rows * inner <= cachedElements, panels >= wanted { return (1, wanted) }
+        var best = (down: 1, across: 1), least = Double.infinity
+        for across in 1...Swift.min(panels, wanted) {
+            let down = Swift.min(tiles, (wanted + across - 1) / across)
+            // What is read, times how much longer the longest piece is than the mean.
+            let read = Double(rows * across + columns * down)
+            let longest = Double((tiles + down - 1) / down * ((panels + across - 1) / across) * down * across)
+            let cost = read * longest / Double(tiles * panels)
+            if cost < least { (best, least) = ((down, across), cost) }
         }
-        var bands = width == panels ? 4 : 1
-        while 2 * rows / bands * width * panel * inner > largeTile, rows / bands >= 4 * panel { bands *= 2 }
-        return (Swift.max(panel, (rows + bands - 1) / bands), width * panel)
+        return best
     }
 
-    /// C = A · B, added to C, or to a row of biases, and rectified if so told; on this thread.
+    /// C = A · B, added to C, or to a row of biases, and rectified if so told.
+    ///
+    /// - Parameter isShared: Whether threads share the work.
     static func multiply(
         rows: Int, columns: Int, inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, adding: Bool,
-        bias: UnsafeRawPointer?, isRectified: Bool, into c: UnsafeMutableRawPointer, leadingDimension: Int
+        bias: UnsafeRawPointer?, isRectified: Bool, isShared: Bool, into c: UnsafeMutableRawPointer,
+        leadingDimension: Int
     ) {
-        let width = Swift.min((columns + panel - 1) / panel * panel, Int(CK_PRODUCT_COLUMNS))
-        let depth = Swift.min((inner + 15) / 16 * 16, Int(CK_PRODUCT_INNER))
-        let scratch = Scratch(byteCount: width * depth * 4)
-        var product = ck_product(
-            rows: Int64(rows), columns: Int64(columns), inner: Int64(inner),
-            a: a.pointer.assumingMemoryBound(to: Float.self), b: b.pointer.assumingMemoryBound(to: Float.self),
-            bias: bias?.assumingMemoryBound(to: Float.self), a_leading: Int64(a.leadingDimension),
-            b_leading: Int64(b.leadingDimension), a_transposed: a.isTransposed ? 1 : 0,
-            b_transposed: b.isTransposed ? 1 : 0, add: adding ? 1 : 0,
-            rectify: isRectified ? 1 : 0, c: c.assumingMemoryBound(to: Float.self), c_leading: Int64(leadingDimension))
-        ck_multiply_f32(&product, scratch.pointer.assumingMemoryBound(to: Float.self))
-        withExtendedLifetime(scratch) {}
+        let grid =
+            isShared
+            ? grid(rows: rows, columns: columns, inner: inner, isTransposed: a.isTransposed) : (down: 1, across: 1)
+        // Panels that only one piece reads are packed by it, into a cache of its core.
+        let packsFirst = grid.down > 1
+        let packed = packsFirst ? Storage(byteCount: byteCount(ofColumns: columns, inner: inner)) : nil
+        if let packed { pack(b, columns: columns, inner: inner, into: packed.pointer) }
+        Parallel.forEach(grid.down * grid.across) { piece in
+            let rows = band(piece / grid.across, of: grid.down, extent: rows, unit: tile)
+            let columns = band(piece % grid.across, of: grid.across, extent: columns, unit: panel)
+            let own = Scratch(byteCount: packsFirst ? 0 : byteCount(ofColumns: columns.count, inner: inner))
+            if !packsFirst { pack(b, columns: columns, inner: 0..<inner, of: inner, into: own.pointer) }
+            let panels = packed.map { $0.pointer + columns.lowerBound * inner * 4 } ?? own.pointer
+            let a = a.advanced(byRows: rows.lowerBound, columns: 0, byteCount: 4)
+            var product = ck_product(
+                rows: Int64(rows.count), columns: Int64(columns.count), inner: Int64(inner),
+                a: a.pointer.assumingMemoryBound(to: Float.self),
+                panels: UnsafePointer(panels.assumingMemoryBound(to: Float.self)),
+                bias: bias.map { ($0 + columns.lowerBound * 4).assumingMemoryBound(to: Float.self) },
+                a_leading: Int64(a.leadingDimension), a_transposed: a.isTransposed ? 1 : 0, add: adding ? 1 : 0,
+                rectify: isRectified ? 1 : 0,
+                c: (c + (rows.lowerBound * leadingDimension + columns.lowerBound) * 4)
+                    .assumingMemoryBound(to: Float.self),
+                c_leading: Int64(leadingDimension))
+            ck_multiply_f32(&product)
+            withExtendedLifetime(own) {}
+        }
+        withExtendedLifetime(packed) {}
+    }
+
+    /// Whole units, as evenly as they go into bands.
+    static func band(_ index: Int, of bands: Int, extent: Int, unit: Int) -> Range<Int> {
+        let units = (extent + unit - 1) / unit
+        return units * index / bands * unit..<Swift.min(extent, units * (index + 1) / bands * unit)
+    }
+
+    private static func byteCount(ofColumns columns: Int, inner: Int) -> Int {
+        (columns + panel - 1) / panel * panel * inner * 4
+    }
+
+    /// Packs B, shared between threads; pieces follow memory.
+    private static func pack(_ b: MatrixOperand, columns: Int, inner: Int, into target: UnsafeMutableRawPointer) {
+        let lines = b.isTransposed ? columns : inner, unit = panel
+        let length = b.isTransposed ? inner : columns
+        let grain = (elementwiseGrain / Swift.max(1, length) + unit - 1) / unit * unit
+        Parallel.forRanges(lines, grain: Swift.max(unit, grain)) { range in
+            if b.isTransposed {
+                pack(b, columns: range, inner: 0..<inner, of: inner, into: target + range.lowerBound * inner * 4)
+            } else {
+                pack(b, columns: 0..<columns, inner: range, of: inner, into: target + range.lowerBound * panel * 4)
+            }
+        }
+    }
+
+    /// Packs some columns and some of the inner extent, on this thread.
+    private static func pack(
+        _ b: MatrixOperand, columns: Range<Int>, inner: Range<Int>, of whole: Int,
+        into target: UnsafeMutableRawPointer
+    ) {
+        let start = b.advanced(byRows: inner.lowerBound, columns: columns.lowerBound, byteCount: 4)
+        ck_pack_panels_f32(
+            Int64(columns.count), Int64(whole), Int64(inner.count), start.pointer.assumingMemoryBound(to: Float.self),
+            Int64(b.leadingDimension), b.isTransposed ? 1 : 0, target.assumingMemoryBound(to: Float.self))
     }
 }

@@ -3,8 +3,9 @@ import Synchronization
 
 /// The compute threads of this process.
 ///
-/// Work is cut into pieces whose bounds depend on sizes alone, never on the number of threads; a thread takes the next
-/// piece that nobody has. So results have the same bits on any number of threads.
+/// Work is cut into pieces whose bounds depend on sizes alone, never on the number of threads; each thread does its own
+/// part of them first and then helps the others (Note [Own pieces first]). So results have the same bits on any number
+/// of threads.
 public enum Parallel {
     private static let pool = ThreadPool()
 
@@ -42,16 +43,17 @@ public enum Parallel {
 /// An operation engages at most as many workers as it has pieces for them. Each worker has a number of its own that
 /// counts its operations, so those not engaged notice nothing.
 ///
-/// Sendable: `busy` gives one thread at a time the plain fields; a worker reads `body` and `pieces` only while it is
+/// Sendable: `busy` gives one thread at a time the plain fields; a worker reads `body` and `engagedWorkers` only while it is
 /// engaged: they are written before its number is raised and read after that is seen, and changed after it has
 /// reported to `workersLeft`.
 package final class ThreadPool: @unchecked Sendable {
     private let busy = Atomic<Bool>(false)
-    private let nextPiece = Atomic<Int>(0)
+    /// The calling thread's own pieces.
+    private let callersPieces = PieceRange()
     private let workersLeft = Atomic<Int>(0)
     private let wantedThreads = Atomic<Int>(1)
     private var body: ((Int) -> Void)?
-    private var pieces = 0
+    private var engagedWorkers = 0
     private var workers: [Worker] = []
 
     /// How many workers have been engaged, over all operations.
@@ -73,12 +75,16 @@ package final class ThreadPool: @unchecked Sendable {
         while workers.count < engaged { startWorker() }
         withoutActuallyEscaping(body) { body in
             self.body = body
-            pieces = count
-            nextPiece.store(0, ordering: .relaxed)
+            let threads = engaged + 1
+            callersPieces.fill(0..<count / threads)
+            for index in 0..<engaged {
+                workers[index].pieces.fill(count * (index + 1) / threads..<count * (index + 2) / threads)
+            }
+            engagedWorkers = engaged
             workersLeft.store(engaged, ordering: .relaxed)
             engagements += engaged
             for index in 0..<engaged { workers[index].engage() }
-            takePieces(body, count)
+            takePieces(of: 0, body)
             var spin = 0
             while workersLeft.load(ordering: .acquiring) > 0 {
                 spin += 1
@@ -89,21 +95,29 @@ package final class ThreadPool: @unchecked Sendable {
         return true
     }
 
-    private func takePieces(_ body: (Int) -> Void, _ count: Int) {
-        while true {
-            let piece = nextPiece.add(1, ordering: .relaxed).oldValue
-            if piece >= count { return }
-            body(piece)
+    /// All pieces of a thread, 0 being the calling one, and then what others have left.
+    private func takePieces(of thread: Int, _ body: (Int) -> Void) {
+        while let piece = takePiece(of: thread, first: true) { body(piece) }
+        let threads = engagedWorkers + 1
+        for distance in 1..<Swift.max(1, threads) {
+            while let piece = takePiece(of: (thread + distance) % threads, first: false) { body(piece) }
         }
+    }
+
+    private func takePiece(of thread: Int, first: Bool) -> Int? {
+        if thread == 0 { return first ? callersPieces.takeFirst() : callersPieces.takeLast() }
+        let pieces = workers[thread - 1]
+        return first ? pieces.pieces.takeFirst() : pieces.pieces.takeLast()
     }
 
     private func startWorker() {
         let worker = Worker()
         workers.append(worker)
+        let number = workers.count
         let thread = Thread { [self] in
             while true {
                 worker.waitUntilEngaged()
-                if let body { takePieces(body, pieces) }
+                if let body { takePieces(of: number, body) }
                 workersLeft.subtract(1, ordering: .releasing)
             }
         }
@@ -117,6 +131,8 @@ package final class ThreadPool: @unchecked Sendable {
 ///
 /// Sendable: `seen` belongs to the thread, the rest is atomic or a lock.
 private final class Worker: @unchecked Sendable {
+    /// Its own pieces of the operation.
+    let pieces = PieceRange()
     private let gate = NSCondition()
     private let engaged = Atomic<Int>(0)
     private let isParked = Atomic<Bool>(false)

@@ -84,10 +84,13 @@ public struct ParameterRun {
     /// `float32` values that an update writes to instead of the parameters' own, see ``updating(_:_:)``.
     private var master: UnsafeMutableRawPointer?
 
+    private let pieceOrder: [Int]
+
     private init(parameters: [Parameter], offsets: [Int], elementCount: Int) {
         self.parameters = parameters
         self.offsets = offsets
         self.elementCount = elementCount
+        pieceOrder = Self.pieceOrder(parameters, offsets, elementCount: elementCount)
     }
 
     /// The element type in which the parameters are updated, and of the optimizer's state: `float32` for bfloat16.
@@ -201,8 +204,24 @@ public struct ParameterRun {
 
     /// Calls `body(count, startInBytes)` for pieces of the run, on all threads.
     private func inPieces(_ body: (Int64, Int) -> Void) {
-        Parallel.forRanges(elementCount, grain: elementwiseGrain) { range in
-            body(Int64(range.count), range.lowerBound * stateDType.byteCount)
+        Parallel.forEach(pieceOrder.count) { index in
+            let start = pieceOrder[index] * elementwiseGrain
+            body(Int64(Swift.min(elementwiseGrain, elementCount - start)), start * stateDType.byteCount)
         }
+    }
+
+    /// The pieces of the run, those from the first half of each parameter first.
+    ///
+    /// So the thread that has made the first rows of a gradient, and will read the first rows of the weight, is the one
+    /// that updates them (Note [Own pieces first]).
+    private static func pieceOrder(_ parameters: [Parameter], _ offsets: [Int], elementCount: Int) -> [Int] {
+        let count = (elementCount + elementwiseGrain - 1) / elementwiseGrain
+        var index = 0
+        let places = (0..<count).map { piece in
+            let center = piece * elementwiseGrain + elementwiseGrain / 2
+            while index + 1 < offsets.count, offsets[index + 1] <= center { index += 1 }
+            return Double(center - offsets[index]) / Double(Swift.max(1, parameters[index].elementCount))
+        }
+        return (0..<count).sorted { (places[$0], $0) < (places[$1], $1) }
     }
 }

@@ -97,7 +97,9 @@ struct LargeBlocks {
         return (address, freshBytes)
     }
 
-    /// Asks for address space: memory comes when it is touched. Ever larger regions, so that there are few.
+    /// Asks for address space, under which memory comes when it is touched.
+    ///
+    /// Ever larger regions, so that there are few.
     private mutating func reserve(_ size: Int) -> Bool {
         for wanted in [Swift.max(size, 1 << 28, reserved), size] {
             let length = (wanted + Self.page - 1) / Self.page * Self.page
