@@ -25,7 +25,8 @@ final class GradientNode {
     ///
     /// Note [Results made again]: a linear layer needs its input for the gradient of its weight. Where the input came
     /// from a cheap operation that keeps its own input anyway (GELU, layer norm), the layer keeps this closure instead,
-    /// and half of the memory for activations of a transformer is saved for one more elementwise pass.
+    /// and half of the memory for activations of a transformer is saved for one more elementwise pass. So does a
+    /// convolution after batch norm, with a ReLU between them or without.
     var rebuild: (() -> Tensor)?
     /// Whether this is a parameter's leaf, also when the parameter is gone.
     let isLeaf: Bool
