@@ -105,17 +105,16 @@ CK_INLINE void exp_lanes_f64(lanes_f64 *v) {
     for (int j = 0; j < CK_LANES; j++) (*v)[j] = exp((*v)[j]);
 }
 
-/// log, Cephes' polynomial on [√½, √2) times a power of 2: relative error below 1e-7, −∞ at 0, NaN below.
-CK_INLINE float log_f32(float x) {
-    // Subnormal numbers are scaled up, so that their exponent is where it is looked for.
-    const int subnormal = x < 1.17549435e-38f;
+/// log(x · 2^−halvings) for x > 0 that is neither subnormal nor infinite: Cephes' polynomial on [√½, √2) times a power
+/// of 2.
+CK_INLINE float log_positive_f32(float x, int32_t halvings) {
     union {
         float f;
         int32_t i;
-    } bits = {.f = subnormal ? x * 8388608.0f : x};
+    } bits = {.f = x};
     // The exponent that leaves a mantissa in [√½, √2).
     const int32_t shifted = bits.i - 0x3F3504F3;
-    const float exponent = (float)((shifted >> 23) - (subnormal ? 23 : 0));
+    const float exponent = (float)((shifted >> 23) - halvings);
     bits.i = (shifted & 0x007FFFFF) + 0x3F3504F3;
     const float r = bits.f - 1.0f, z = r * r;
     float p = 7.0376836292e-2f;
@@ -127,8 +126,15 @@ CK_INLINE float log_f32(float x) {
     p = p * r + 2.0000714765e-1f;
     p = p * r - 2.4999993993e-1f;
     p = p * r + 3.3333331174e-1f;
-    float y = p * r * z + exponent * -2.12194440e-4f;
-    y = y - 0.5f * z + r + exponent * 0.693359375f;
+    const float y = p * r * z + exponent * -2.12194440e-4f;
+    return y - 0.5f * z + r + exponent * 0.693359375f;
+}
+
+/// log: relative error below 1e-7, −∞ at 0, NaN below.
+CK_INLINE float log_f32(float x) {
+    // Subnormal numbers are scaled up, so that their exponent is where it is looked for.
+    const int subnormal = x < 1.17549435e-38f;
+    float y = log_positive_f32(subnormal ? x * 8388608.0f : x, subnormal ? 23 : 0);
     y = x == 0 ? -(float)INFINITY : y;
     y = x < 0 ? (float)NAN : y;
     // Infinity and NaN are their own logarithms.

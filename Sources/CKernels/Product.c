@@ -118,6 +118,8 @@ CK_AVX512 static void pack_panel(int64_t inner, int64_t columns, const float *b,
     }
 }
 
+CK_INLINE int64_t clamped(int64_t x, int64_t most) { return x < 0 ? 0 : x < most ? x : most; }
+
 CK_AVX512 static void multiply(const ck_product *p) {
     // Slices of one length, so that the last is not a remainder of a few.
     const int64_t slices = (p->inner + CK_SLICE - 1) / CK_SLICE;
@@ -133,11 +135,16 @@ CK_AVX512 static void multiply(const ck_product *p) {
                 tile_target t = {.leading = p->c_leading, .columns = p->columns - j,
                                  .rectify = p->rectify && k0 + inner == p->inner};
                 for (int64_t i = 0; i < rows; i += CK_ROWS) {
-                    t.c = p->c + (i0 + i) * p->c_leading + j;
+                    const int64_t height = rows - i < CK_ROWS ? rows - i : CK_ROWS, row = i0 + i;
+                    const int64_t seen = row + height + p->offset;
+                    if (p->causal == CK_CAUSAL_RESULT && j >= seen) continue;
+                    const int64_t last = p->causal == CK_CAUSAL_A ? clamped(seen - k0, inner) : inner;
+                    const int64_t first = p->causal == CK_CAUSAL_TRANSPOSED_A ? clamped(row - p->offset - k0, inner) : 0;
+                    t.c = p->c + row * p->c_leading + j;
                     t.start = k0 > 0 || p->add ? t.c : p->bias ? p->bias + j : NULL;
                     t.start_leading = k0 > 0 || p->add ? p->c_leading : 0;
-                    tiles[p->a_transposed ? 1 : 0][rows - i < CK_ROWS ? rows - i : CK_ROWS](
-                        inner, a + i * row_step, p->a_leading, panel, t);
+                    tiles[p->a_transposed ? 1 : 0][height](last - first, a + i * row_step + first * inner_step,
+                                                           p->a_leading, panel + first * CK_COLUMNS, t);
                 }
             }
         }

@@ -70,35 +70,12 @@ void ck_dropout_gradient(ck_dtype t, int64_t n, double scale, const uint8_t *mas
     else dropout_f64_gradient(n, scale, mask, g, gx);
 }
 
-/// −log u for 0 < u ≤ 1: log_f32 without what subnormal and negative numbers ask for.
-CK_INLINE float minus_log(float u) {
-    union {
-        float f;
-        int32_t i;
-    } bits = {.f = u};
-    const int32_t shifted = bits.i - 0x3F3504F3;
-    const float exponent = (float)(shifted >> 23);
-    bits.i = (shifted & 0x007FFFFF) + 0x3F3504F3;
-    const float r = bits.f - 1.0f, z = r * r;
-    float p = 7.0376836292e-2f;
-    p = p * r - 1.1514610310e-1f;
-    p = p * r + 1.1676998740e-1f;
-    p = p * r - 1.2420140846e-1f;
-    p = p * r + 1.4249322787e-1f;
-    p = p * r - 1.6668057665e-1f;
-    p = p * r + 2.0000714765e-1f;
-    p = p * r - 2.4999993993e-1f;
-    p = p * r + 3.3333331174e-1f;
-    const float y = p * r * z + exponent * -2.12194440e-4f;
-    return -(y - 0.5f * z + r + exponent * 0.693359375f);
-}
-
 /// Two normal numbers from two words, by the Box–Muller transform: radius √(−2 log u), angle 2π · b / 2³².
 ///
 /// The angle is brought into ±π/4 by integer arithmetic, without rounding; sine and cosine are Cephes' polynomials.
 CK_INLINE void box_muller(uint32_t a, uint32_t b, float *x, float *y) {
     const float u = ((float)a + 0.5f) * 0x1p-32f;
-    const float radius = sqrt_f32(2.0f * minus_log(u));
+    const float radius = sqrt_f32(-2.0f * log_positive_f32(u, 0));
     const uint32_t quarter = (b + 0x20000000u) >> 30;
     const float t = (float)(int32_t)(b - (quarter << 30)) * 1.4629180792671596e-9f, tt = t * t;
     float s = -1.9515295891e-4f;

@@ -1,9 +1,7 @@
 import Lightning
 
 /// A small convolutional network for grey images: two or three blocks of convolution and pooling, then a dense layer.
-public final class ImageClassifier: LightningModule, HyperparameterModule, TrainingModule, ValidationModule, TestModule,
-    PredictionModule, Layer
-{
+public final class ImageClassifier: LightningModule, HyperparameterModule, LogitsModule, PredictionModule, Layer {
     /// What the network looks like and how it is trained.
     public struct Hyperparameters: Codable, Sendable, DefaultInitializable {
         /// Height and width of the images, in pixels.
@@ -70,24 +68,8 @@ public final class ImageClassifier: LightningModule, HyperparameterModule, Train
     /// Logits for images: `[samples, 1, height, width]` to `[samples, classes]`.
     public func callAsFunction(_ images: Tensor) -> Tensor { head(features(images)) }
 
-    /// The cross-entropy of a batch.
-    public func trainingStep(_ batch: LabeledBatch, batchIndex: Int) throws -> Tensor {
-        let loss = crossEntropy(self(batch.inputs), batch.labels)
-        log("train_loss", loss, onStep: true, onEpoch: true, progressBar: true)
-        return loss
-    }
-
-    /// Logs `val_loss` and `val_acc`.
-    public func validationStep(_ batch: LabeledBatch, batchIndex: Int) throws { evaluate(batch, "val") }
-
-    /// Logs `test_loss` and `test_acc`.
-    public func testStep(_ batch: LabeledBatch, batchIndex: Int) throws { evaluate(batch, "test") }
-
-    private func evaluate(_ batch: LabeledBatch, _ prefix: String) {
-        let logits = self(batch.inputs)
-        log("\(prefix)_loss", crossEntropy(logits, batch.labels))
-        log("\(prefix)_acc", accuracy(logits, batch.labels), progressBar: true)
-    }
+    /// The logits of images.
+    public func logits(_ images: Tensor) -> Tensor { self(images) }
 
     /// The probabilities of the classes, `[samples, classes]`.
     public func predictStep(_ batch: LabeledBatch, batchIndex: Int) throws -> Tensor { self(batch.inputs).softmax() }

@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 
 /// What a metric has gathered: sums, and where a statistic needs every sample, the samples.
 ///
@@ -28,7 +29,7 @@ public struct MetricState: Codable, Sendable, Equatable {
     /// - Precondition: both are of the same form.
     public mutating func merge(_ other: MetricState) {
         guard fits(other) else {
-            fatalError(
+            fail(
                 "MetricState.merge: \(sums.count) sums and \(samples.count) lists with \(other.sums.count) and \(other.samples.count) lists; the metrics have different settings"
             )
         }

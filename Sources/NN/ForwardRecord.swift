@@ -23,36 +23,48 @@ public struct ForwardRecord {
     /// The modules that are at work now.
     private var active: Set<ObjectIdentifier> = []
 
-    private static let isWanted = Atomic(false)
-    /// Under a lock, though a record is made on one thread: nothing else is known of who calls a layer.
-    private static let current = Mutex(ForwardRecord())
+    /// A record that is being made; under a lock, since a task may have its layers at work in several others.
+    private final class Recorder: Sendable {
+        let record = Mutex(ForwardRecord())
+    }
 
-    /// Records what modules do in a closure; one record at a time in a process.
+    /// How many records are made in the whole process: nobody looks further while there are none.
+    private static let recorders = Atomic(0)
+    /// The record that is made in this task or thread.
+    @TaskLocal private static var recorder: Recorder?
+
+    /// Records what modules do in a closure.
+    ///
+    /// What modules do in other threads in the meantime is not seen, except in tasks that this one started.
     public static func of(_ body: () throws -> Void) rethrows -> ForwardRecord {
-        current.withLock { $0 = ForwardRecord() }
-        isWanted.store(true, ordering: .relaxed)
-        defer { isWanted.store(false, ordering: .relaxed) }
-        let (_, operations) = try OperationCount.counting(body)
-        var record = current.withLock { $0 }
+        let recorder = Recorder()
+        recorders.add(1, ordering: .relaxed)
+        defer { recorders.subtract(1, ordering: .relaxed) }
+        let (_, operations) = try OperationCount.counting { try $recorder.withValue(recorder, operation: body) }
+        var record = recorder.record.withLock { $0 }
         record.operations = operations
         return record
     }
 
-    /// Whether anybody records.
-    @inline(__always) static var isRecording: Bool { isWanted.load(ordering: .relaxed) }
+    /// Whether what modules do here and now is recorded.
+    @inline(__always) static var isRecording: Bool {
+        recorders.load(ordering: .relaxed) > 0 && recorder != nil
+    }
 
     /// Takes note of a module's work, but for what it does within itself.
     @inline(__always)
     static func observe(_ module: Module, _ input: Tensor, _ body: () -> Tensor) -> Tensor {
-        guard isRecording else { return body() }
-        return record(module, input, body)
+        guard recorders.load(ordering: .relaxed) > 0, let recorder else { return body() }
+        return record(module, input, in: recorder, body)
     }
 
-    private static func record(_ module: Module, _ input: Tensor, _ body: () -> Tensor) -> Tensor {
+    private static func record(
+        _ module: Module, _ input: Tensor, in recorder: Recorder, _ body: () -> Tensor
+    ) -> Tensor {
         let key = ObjectIdentifier(module)
-        guard current.withLock({ $0.active.insert(key).inserted }) else { return body() }
+        guard recorder.record.withLock({ $0.active.insert(key).inserted }) else { return body() }
         let (output, operations) = OperationCount.counting(body)
-        current.withLock { record in
+        recorder.record.withLock { record in
             record.active.remove(key)
             let new = Entry(input: Array(input.shape), output: Array(output.shape), operations: 0)
             record.entries[key, default: new].operations += operations

@@ -42,7 +42,7 @@ open class Module {
     private func requireNoParts(inLazy label: String, _ value: Any) {
         guard isTypeOfParts(Swift.type(of: value)) || holdsParts(value) else { return }
         let name = label.dropFirst(lazyPrefix.count)
-        fatalError(
+        fail(
             "\(Swift.type(of: self)): the lazy property '\(name)' holds parts that are not seen before its first use; make it a stored property"
         )
     }

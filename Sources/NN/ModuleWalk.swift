@@ -83,7 +83,7 @@ struct ModuleWalk {
     /// Parameters that are not found are not trained, which nobody would notice: better to stop.
     private func refuseParts(in mirror: Mirror, _ key: String) {
         for child in mirror.children where holdsParts(child.value) {
-            fatalError(
+            fail(
                 "\(owner): '\(key)' is a \(mirror.subjectType), in which modules, parameters and buffers are not found; hold them in properties of a Module, in arrays, or in dictionaries with String keys"
             )
         }

@@ -48,7 +48,7 @@ public class Adam: Optimizer {
     public override func update(_ run: ParameterRun, group: ParameterGroup, slots: inout [Tensor], step: Int) {
         var largest = isAMSGrad ? slots.popLast() : nil
         guard var variance = slots.popLast(), var mean = slots.popLast() else {
-            fatalError("Adam: state of \(slotNames.count) slots expected")
+            fail("Adam: state of \(slotNames.count) slots expected")
         }
         run.applyAdam(
             .init(

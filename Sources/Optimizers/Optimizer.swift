@@ -59,7 +59,7 @@ open class Optimizer {
     ///   - slots: The state; written in place.
     ///   - step: 1 for the first update of these parameters, then 2, …
     open func update(_ run: ParameterRun, group: ParameterGroup, slots: inout [Tensor], step: Int) {
-        fatalError("\(Self.self) does not say how to update parameters: override update(_:group:slots:step:)")
+        fail("\(Self.self) does not say how to update parameters: override update(_:group:slots:step:)")
     }
 
     /// Takes one step: every parameter moves by its gradient.

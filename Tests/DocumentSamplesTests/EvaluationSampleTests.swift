@@ -11,15 +11,6 @@ import Testing
 
     init() throws { scratch = try ScratchDirectory() }
 
-    private func trainer(_ change: (inout Trainer.Configuration) -> Void = { _ in }) throws -> Trainer {
-        var configuration = Trainer.Configuration()
-        (configuration.maxEpochs, configuration.seed) = (1, 11)
-        (configuration.enableProgressBar, configuration.enableModelSummary) = (false, false)
-        configuration.defaultRootDir = scratch.path
-        change(&configuration)
-        return try Trainer(configuration: configuration)
-    }
-
     /// Two validations inside an epoch: the same losses, and the same weights after them.
     @Test func theValidationLoopIsThePseudocode() throws {
         let (train, validation) = (DataLoader(try words(), batchSize: 6), DataLoader(try words(10), batchSize: 4))
@@ -56,7 +47,7 @@ import Testing
 
     @Test func outputsOfAValidationArePutTogetherBeforeTheEpochEnds() throws {
         let module = ValidationEpochLevelMetrics.LightningTransformer(vocabularySize: rhymeVocabulary)
-        try trainer {
+        try scratch.trainer {
             ($0.maxEpochs, $0.sanityValidationBatches) = (2, 0)
         }.fit(
             module, train: DataLoader(try words(6), batchSize: 6), validation: DataLoader(try words(10), batchSize: 4))
@@ -110,7 +101,7 @@ import Testing
         let backwards = questions.transposed().rows(at: Tensor([Int64]([3, 2, 1, 0]))).transposed().contiguous()
         let module = seeded { InferenceInResearch.Seq2Seq(vocabularySize: 6) }
         let data = TensorDataset(inputs: questions[0..<1_900], labels: backwards[0..<1_900])
-        try seeded { try trainer { $0.maxEpochs = 40 }.fit(module, train: DataLoader(data, batchSize: 50)) }
+        try seeded { try scratch.trainer { $0.maxEpochs = 40 }.fit(module, train: DataLoader(data, batchSize: 50)) }
         module.evaluate()
         let answers = withoutGradient { module(questions[1_900..<2_000]) }
         #expect(answers.shape == [100, 4])

@@ -12,15 +12,6 @@ import TrainerFixtures
 
     init() throws { scratch = try ScratchDirectory() }
 
-    private func trainer(_ change: (inout Trainer.Configuration) -> Void = { _ in }) throws -> Trainer {
-        var configuration = Trainer.Configuration()
-        (configuration.maxEpochs, configuration.seed) = (1, 11)
-        (configuration.enableProgressBar, configuration.enableModelSummary) = (false, false)
-        configuration.defaultRootDir = scratch.path
-        change(&configuration)
-        return try Trainer(configuration: configuration)
-    }
-
     private func dense() -> Sequential {
         Sequential {
             Flatten()
@@ -111,7 +102,7 @@ import TrainerFixtures
         let task = InferenceInProduction.GANTask(generator, discriminator, latent: 4)
         let data = TensorDataset(inputs: points, labels: Tensor.range(256))
         let trainer = try fitSeeded(
-            task, train: DataLoader(data, batchSize: 64), by: self.trainer { $0.maxEpochs = 60 })
+            task, train: DataLoader(data, batchSize: 64), by: scratch.trainer { $0.maxEpochs = 60 })
         let centre = generator.bias?.value.doubles ?? []
         print("the generator's points are around \(centre)")
         #expect(hypot(centre[0] - 2, centre[1] + 1) < 0.6)
@@ -178,13 +169,13 @@ import TrainerFixtures
         let (train, validation) = (try digits(0..<400), try digits(400..<500))
         let module = seeded { ChildModules.LitAutoEncoder(.init()) }
         let loader = DataLoader(validation, batchSize: 50)
-        let before = try #require(try trainer().validate(module, loader)["val_loss"])
+        let before = try #require(try scratch.trainer().validate(module, loader)["val_loss"])
         let (codes, trained) = try ChildModules.represent(
             validation.inputs[0..<32], module, train: DataLoader(train, batchSize: 10), validation: loader,
             in: scratch.path)
         #expect(codes.shape == [32, 8] && !codes.requiresGradient)
         #expect((trained.callbackMetrics["val_loss"] ?? 9) < before / 2)
-        #expect(try trainer().test(module, loader)["test_loss"] == trained.callbackMetrics["val_loss"])
+        #expect(try scratch.trainer().test(module, loader)["test_loss"] == trained.callbackMetrics["val_loss"])
         #expect(module.stateDictionary.map(\.key).contains("autoEncoder.encoder.1.weight"))
     }
 
@@ -234,7 +225,7 @@ import TrainerFixtures
     @Test func oneOptimizerByHandIsTheTrainersWork() throws {
         let loader = DataLoader(try digits(0..<100), batchSize: 20)
         let byHand = seeded { AutomaticOptimization.OneOptimizer() }
-        try trainer { $0.maxEpochs = 2 }.fit(byHand, train: loader)
+        try scratch.trainer { $0.maxEpochs = 2 }.fit(byHand, train: loader)
         #expect(!byHand.automaticOptimization)
         final class Automatic: LightningModule, TrainingModule {
             let layer = Linear(64, 10)
@@ -244,14 +235,14 @@ import TrainerFixtures
             func configureOptimizers() -> OptimizerConfiguration { .init(SGD(parameters, learningRate: 0.1)) }
         }
         let automatic = seeded { Automatic() }
-        try trainer { $0.maxEpochs = 2 }.fit(automatic, train: loader)
+        try scratch.trainer { $0.maxEpochs = 2 }.fit(automatic, train: loader)
         #expect(bits(byHand) == bits(automatic) && automatic.automaticOptimization)
     }
 
     @Test func twoOptimizersAreThePseudocode() throws {
         let loader = DataLoader(try digits(0..<100), batchSize: 20)
         let trained = seeded { AutomaticOptimization.TwoOptimizers() }
-        let trainer = try fitSeeded(trained, train: loader, by: self.trainer { $0.maxEpochs = 2 })
+        let trainer = try fitSeeded(trained, train: loader, by: scratch.trainer { $0.maxEpochs = 2 })
         let plain = seeded { AutomaticOptimization.TwoOptimizers() }
         try seeded { try AutomaticOptimization.byHand(plain, loader, epochs: 2) }
         #expect(bits(trained) == bits(plain))
@@ -260,7 +251,7 @@ import TrainerFixtures
 
     @Test func imagesComeFromTheExampleInputs() throws {
         let module = seeded { ExampleInputArray() }
-        try trainer { $0.maxEpochs = 3 }.fit(module, train: DataLoader(try digits(0..<40), batchSize: 20))
+        try scratch.trainer { $0.maxEpochs = 3 }.fit(module, train: DataLoader(try digits(0..<40), batchSize: 20))
         #expect(module.generatedImages.map(\.shape) == [[4, 64], [4, 64], [4, 64]])
         #expect(module.generatedImages[0].doubles != module.generatedImages[2].doubles)
         #expect(module.generatedImages.allSatisfy { !$0.requiresGradient })
@@ -271,7 +262,7 @@ import TrainerFixtures
     /// The document's pseudocode, run, names the hooks that a module's fit calls.
     @Test func hooksAreThoseOfThePseudocode() throws {
         let hooks = HookLog()
-        let run = try trainer { ($0.maxEpochs, $0.sanityValidationBatches) = (2, 0) }
+        let run = try scratch.trainer { ($0.maxEpochs, $0.sanityValidationBatches) = (2, 0) }
         let loader = { DataLoader(NumberedDataset(count: $0), batchSize: 2) }
         try run.fit(RecordingModule(hooks), train: loader(6), validation: loader(4))
         var pseudocode = HooksPseudocode(epochs: 2, trainBatches: 3, validationBatches: 2)

@@ -10,6 +10,18 @@ func seeded<Result>(_ seed: UInt64 = 11, _ body: () throws -> Result) rethrows -
     try RandomContext.$current.withValue(RandomContext(seed: seed), operation: body)
 }
 
+extension ScratchDirectory {
+    /// A trainer of few words that keeps its runs here.
+    func trainer(_ change: (inout Trainer.Configuration) -> Void = { _ in }) throws -> Trainer {
+        var configuration = Trainer.Configuration()
+        (configuration.maxEpochs, configuration.seed) = (1, 11)
+        (configuration.enableProgressBar, configuration.enableModelSummary) = (false, false)
+        configuration.defaultRootDir = path
+        change(&configuration)
+        return try Trainer(configuration: configuration)
+    }
+}
+
 /// Trains a module where everything random follows from the seed: the trainers of all tests share one context otherwise.
 func fitSeeded<M: TrainableModule>(
     _ module: M, train: DataLoader<M.TrainingBatch>, by trainer: @autoclosure () throws -> Trainer

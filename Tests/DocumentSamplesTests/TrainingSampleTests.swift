@@ -11,16 +11,6 @@ import Testing
 
     init() throws { scratch = try ScratchDirectory() }
 
-    /// A trainer of few words that keeps its runs in the scratch directory.
-    private func trainer(_ change: (inout Trainer.Configuration) -> Void = { _ in }) throws -> Trainer {
-        var configuration = Trainer.Configuration()
-        (configuration.maxEpochs, configuration.seed) = (1, 11)
-        (configuration.enableProgressBar, configuration.enableModelSummary) = (false, false)
-        configuration.defaultRootDir = scratch.path
-        change(&configuration)
-        return try Trainer(configuration: configuration)
-    }
-
     /// A module with the weights that the seed gives.
     private func make<M>(_ module: () -> M) -> M { seeded { module() } }
 
@@ -42,7 +32,7 @@ import Testing
         let data = try digits(0..<4).map { LabeledBatch(inputs: $0.inputs.flattened(), labels: $0.labels) }
         for precision in [Precision.float32, .float64True] {
             let net = Net(.init(inputs: 64, outputs: 10))
-            try trainer { $0.precision = precision }.fit(net, train: LightningModuleSamples.loader(data))
+            try scratch.trainer { $0.precision = precision }.fit(net, train: LightningModuleSamples.loader(data))
             #expect(net.types == [precision == .float32 ? .float32 : .float64])
         }
     }
@@ -80,7 +70,7 @@ import Testing
         #expect(dataset.vocabularySize > 13_000 && dataset.count > 26_000)
         let model = StarterExample.LightningTransformer(vocabularySize: dataset.vocabularySize)
         #expect(model.parameters.reduce(0) { $0 + $1.shape.elementCount } > 5_000_000)
-        try trainer { $0.fastDevRun = 3 }.fit(model, train: DataLoader(dataset, batchSize: 1))
+        try scratch.trainer { $0.fastDevRun = 3 }.fit(model, train: DataLoader(dataset, batchSize: 1))
         let prediction = try InferenceInResearch.infer(model, dataset)
         #expect(prediction.shape == [35, dataset.vocabularySize] && prediction.isFinite)
     }
@@ -88,7 +78,7 @@ import Testing
     @Test func theTrainingLoopIsThePseudocode() throws {
         let loader = DataLoader(try words(), batchSize: 5)
         let trained = make { TrainingLoopSample.LightningTransformer(vocabularySize: rhymeVocabulary) }
-        try seeded { try trainer { $0.maxEpochs = 3 }.fit(trained, train: loader) }
+        try seeded { try scratch.trainer { $0.maxEpochs = 3 }.fit(trained, train: loader) }
         let plain = make { TrainingLoopSample.LightningTransformer(vocabularySize: rhymeVocabulary) }
         let before = bits(plain)
         try seeded { for epoch in 0..<3 { try TrainingLoopSample.pseudocode(plain, loader, epoch: epoch) } }
@@ -98,7 +88,7 @@ import Testing
     @Test func epochMetricsAreThePseudocodesMean() throws {
         let loader = DataLoader(try words(), batchSize: 6)
         let logged = make { TrainEpochLevelMetrics.LightningTransformer(vocabularySize: rhymeVocabulary) }
-        let trainer = try fitSeeded(logged, train: loader, by: self.trainer { $0.logEverySteps = 1 })
+        let trainer = try fitSeeded(logged, train: loader, by: scratch.trainer { $0.logEverySteps = 1 })
         let plain = make { TrainingLoopSample.LightningTransformer(vocabularySize: rhymeVocabulary) }
         let mean = try seeded { try TrainEpochLevelMetrics.pseudocode(plain, loader) }
         let found = try #require(trainer.callbackMetrics["train_loss_epoch"])
@@ -113,7 +103,7 @@ import Testing
     @Test func outputsOfAnEpochArePutTogetherAndCleared() throws {
         let module = make { TrainEpochLevelOperations.LightningTransformer(vocabularySize: rhymeVocabulary) }
         let data = try words()
-        try trainer { $0.maxEpochs = 2 }.fit(module, train: DataLoader(data, batchSize: 7))
+        try scratch.trainer { $0.maxEpochs = 2 }.fit(module, train: DataLoader(data, batchSize: 7))
         #expect(module.trainingStepOutputs.isEmpty)
         let all = try #require(module.allPredictions)
         #expect(all.shape == [24, 5] && all.dtype == .int64)

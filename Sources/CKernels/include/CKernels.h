@@ -46,6 +46,9 @@ void ck_gather_strided(int64_t element_size, int32_t rank, const int64_t *shape,
 
 // Matrix products -----------------------------------------------------------------------------------------------------
 
+/// What a causal mask leaves of a product: row i of a block of scores sees the columns up to i + offset. What lies beyond
+/// is left as it is in the result, and taken for zeros in A (in a transposed A, columns see rows), tile by tile.
+typedef enum { CK_WHOLE, CK_CAUSAL_RESULT, CK_CAUSAL_A, CK_CAUSAL_TRANSPOSED_A } ck_causal;
 /// C = A · B (+ C, or + bias in each row), or max(0, that) where `rectify`; A and C row-major with `leading` elements
 /// between rows, a transposed A stored [inner, rows]. B is packed, panel after panel.
 typedef struct {
@@ -55,6 +58,8 @@ typedef struct {
     int32_t a_transposed, add, rectify;
     float *c;
     int64_t c_leading;
+    ck_causal causal;
+    int64_t offset;
 } ck_product;
 /// Rows of C that are made at once, and columns of a panel of B.
 #define CK_PRODUCT_TILE 14

@@ -3,7 +3,7 @@ import Lightning
 /// The task of classification over any network that makes logits, such as ``ResNet``, ``VGG`` or ``BidirectionalClassifier``.
 ///
 /// The network is a property and knows nothing of the task, so that it can be used without it.
-public final class NetworkClassifier: LightningModule, TrainingModule, ValidationModule, TestModule, PredictionModule {
+public final class NetworkClassifier: LightningModule, LogitsModule, PredictionModule {
     /// What makes logits of inputs, `[samples, …]` to `[samples, classes]`; its keys begin with `network.`.
     public let network: any Layer
     private let learningRate, momentum, weightDecay: Double
@@ -23,27 +23,11 @@ public final class NetworkClassifier: LightningModule, TrainingModule, Validatio
         super.init()
     }
 
-    /// The cross-entropy of a batch.
-    public func trainingStep(_ batch: LabeledBatch, batchIndex: Int) throws -> Tensor {
-        let loss = crossEntropy(network(batch.inputs), batch.labels)
-        log("train_loss", loss, onStep: true, onEpoch: true, progressBar: true)
-        return loss
-    }
-
-    /// Logs `val_loss` and `val_acc`.
-    public func validationStep(_ batch: LabeledBatch, batchIndex: Int) throws { evaluate(batch, "val") }
-
-    /// Logs `test_loss` and `test_acc`.
-    public func testStep(_ batch: LabeledBatch, batchIndex: Int) throws { evaluate(batch, "test") }
-
-    private func evaluate(_ batch: LabeledBatch, _ prefix: String) {
-        let logits = network(batch.inputs)
-        log("\(prefix)_loss", crossEntropy(logits, batch.labels))
-        log("\(prefix)_acc", accuracy(logits, batch.labels), progressBar: true)
-    }
+    /// What the network makes of inputs.
+    public func logits(_ inputs: Tensor) -> Tensor { network(inputs) }
 
     /// The classes' logits, `[samples, classes]`.
-    public func predictStep(_ batch: LabeledBatch, batchIndex: Int) throws -> Tensor { network(batch.inputs) }
+    public func predictStep(_ batch: LabeledBatch, batchIndex: Int) throws -> Tensor { logits(batch.inputs) }
 
     /// Stochastic gradient descent with momentum.
     public func configureOptimizers() throws -> OptimizerConfiguration {

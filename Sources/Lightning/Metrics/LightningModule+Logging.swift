@@ -36,7 +36,7 @@ extension LightningModule {
     ) {
         guard attachedTrainer != nil else { return }
         guard value.elementCount == 1 else {
-            fatalError("log(\"\(name)\"): the tensor must have a single element, and its shape is \(value.shape)")
+            fail("log(\"\(name)\"): the tensor must have a single element, and its shape is \(value.shape)")
         }
         log(
             name, value.item, onStep: onStep, onEpoch: onEpoch, progressBar: progressBar, logger: logger,
@@ -71,7 +71,7 @@ extension LightningModule {
     ) {
         guard let attachedTrainer else { return }
         guard let attribute = metricNames[ObjectIdentifier(metric)] ?? findMetric(metric) else {
-            fatalError(
+            fail(
                 "log(\"\(name)\"): the metric is not in a property of \(Self.self), where it would be found at the end of the epoch and for checkpoints; keep it in a stored property"
             )
         }

@@ -1,3 +1,5 @@
+import Tensors
+
 /// Where in a run a value is logged: decides what `log` does when it is not told.
 enum LoggingScope: Equatable {
     /// A training step and the hooks around it: single values by default.
@@ -44,7 +46,7 @@ struct Logging {
         let stepsByDefault = scope == .trainingBatch
         let step = onStep ?? stepsByDefault, epoch = onEpoch ?? !stepsByDefault
         guard step || epoch else {
-            fatalError("log(\"\(name)\"): with neither onStep nor onEpoch nothing would be logged")
+            fail("log(\"\(name)\"): with neither onStep nor onEpoch nothing would be logged")
         }
         let weight = Double(batchSize ?? self.batchSize)
         let entry = MetricStore.Entry(
@@ -82,7 +84,7 @@ struct Logging {
             if suffix == nil { evaluation.log(entry) } else { evaluationOfLoader.log(entry) }
             let both = suffix == nil ? evaluationOfLoader : evaluation
             if let second = both.name(ofMetricIn: attribute) {
-                fatalError(
+                fail(
                     "log(\"\(name)\"): the metric in '\(attribute)' is logged for each loader and for all of them, as \"\(second)\"; give each a metric of its own"
                 )
             }
@@ -90,7 +92,7 @@ struct Logging {
         case .none(let place): refuse(name, place)
         }
         if let second = other.name(ofMetricIn: attribute) {
-            fatalError(
+            fail(
                 "log(\"\(name)\"): the metric in '\(attribute)' is logged as \"\(second)\" too, in training and in evaluation, which would mix their samples; give each a metric of its own"
             )
         }
@@ -100,13 +102,13 @@ struct Logging {
     private func suffix(of name: String, _ adds: Bool) -> String? {
         guard scope == .evaluation, let loaderIndex, adds else { return nil }
         guard !name.contains("/dataloader_idx_") else {
-            fatalError("log(\"\(name)\"): the number of the data loader is added by the trainer; leave it out")
+            fail("log(\"\(name)\"): the number of the data loader is added by the trainer; leave it out")
         }
         return "/dataloader_idx_\(loaderIndex)"
     }
 
     private func refuse(_ name: String, _ place: String) -> Never {
-        fatalError("log(\"\(name)\"): nothing can be logged \(place); write to module.logger directly")
+        fail("log(\"\(name)\"): nothing can be logged \(place); write to module.logger directly")
     }
 
     mutating func show(_ name: String, _ value: Double) {

@@ -1,4 +1,5 @@
 import Metrics
+import Tensors
 
 /// How values of one metric become one.
 public enum MetricReduction: String, Sendable, Codable, CaseIterable {
@@ -109,7 +110,7 @@ struct MetricStore {
     private mutating func place(of entry: Entry) -> Int {
         if let place = places[entry.name] {
             guard entries[place].agrees(with: entry) else {
-                fatalError(
+                fail(
                     "log(\"\(entry.name)\"): the name was logged in this epoch with other arguments, or another kind of value; give each its own name"
                 )
             }

@@ -6,7 +6,7 @@ extension LightningModule {
     ///
     /// - Precondition: a run is going on; ask ``attachedTrainer`` where there may be none.
     public final var trainer: Trainer {
-        guard let attachedTrainer else { fatalError("\(Self.self) is not attached to a Trainer") }
+        guard let attachedTrainer else { fail("\(Self.self) is not attached to a Trainer") }
         return attachedTrainer
     }
 

@@ -24,7 +24,7 @@ public final class World: Sendable {
 
     /// The world, for those who cannot throw: modules that no trainer runs, or none any more.
     static var known: World {
-        do { return try current() } catch { fatalError("the ranks of this job cannot be known: \(error)") }
+        do { return try current() } catch { fail("the ranks of this job cannot be known: \(error)") }
     }
 
     /// How the ranks work together outside of a trainer's runs.

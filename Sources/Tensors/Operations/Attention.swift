@@ -24,11 +24,8 @@ public func scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor,
         !isCausal || query.shape[2] <= key.shape[2], "attention",
         "causal attention of \(query.shape[2]) queries to \(key.shape[2]) keys")
     if query.dtype == .bfloat16 {
-        return withProductPrecision(.bfloat16) {
-            query.inFloat32 {
-                scaledDotProductAttention(
-                    query: $0, key: key.widened(), value: value.widened(), isCausal: isCausal)
-            }
+        return query.inFloat32 {
+            scaledDotProductAttention(query: $0, key: key.widened(), value: value.widened(), isCausal: isCausal)
         }
     }
     let q = query.detached.denseInLast(), k = key.detached.denseInLast(), v = value.detached.denseInLast()
@@ -58,9 +55,7 @@ public func scaledDotProductAttention(packed: Tensor, isCausal: Bool = false) ->
         packed.rank == 5 && packed.shape[2] == 3, "attention",
         "packed operands have shape [batch, length, 3, heads, size], not \(packed.shape)")
     if packed.dtype == .bfloat16 {
-        return withProductPrecision(.bfloat16) {
-            packed.inFloat32 { scaledDotProductAttention(packed: $0, isCausal: isCausal) }
-        }
+        return packed.inFloat32 { scaledDotProductAttention(packed: $0, isCausal: isCausal) }
     }
     let source = packed.detached.denseInLast()
     let parts = source.attentionParts
@@ -121,12 +116,12 @@ private struct SoftmaxSums {
 
 /// Attention, a block of queries of one head of one sequence at a time.
 ///
-/// See Note [Blocks of attention].
+/// See Note [Blocks of attention]. Its products are in the operands' own precision, also where others round to bfloat16:
+/// with extents of one head, rounding and packing both operands costs more than the faster instruction saves.
 private struct AttentionHeads {
     let dtype: DType
     let batch, heads, queries, keys, size: Int
     let isCausal: Bool
-    let precision = ProductPrecision.current
 
     /// A block of scores stays in the second-level cache.
     private static let queryBlock = 128, keyBlock = 512
@@ -145,9 +140,9 @@ private struct AttentionHeads {
     private func keysSeen(by range: Range<Int>) -> Int { isCausal ? range.upperBound + keys - queries : keys }
 
     /// How much later than its own index the last column is that the first row of a block sees.
-    private func offset(_ query: Int, _ key: Int) -> Int64 {
+    private func offset(_ query: Int, _ key: Int) -> Int {
         // Without a mask every query sees all keys: an offset as large as their number says so.
-        Int64(isCausal ? query + keys - queries - key : keys)
+        isCausal ? query + keys - queries - key : keys
     }
 
     /// Room for the scores of any block: of one size, so that the pool has it after the first step.
@@ -157,12 +152,12 @@ private struct AttentionHeads {
     }
 
     private func multiply(
-        _ rows: Int, _ columns: Int, _ inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, adding: Bool = false,
-        into c: MatrixOperand
+        _ rows: Int, _ columns: Int, _ inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, _ causal: CausalPart,
+        adding: Bool = false, into c: MatrixOperand
     ) {
         MatrixProduct.multiply(
-            dtype, precision, rows: rows, columns: columns, inner: inner, a, b, beta: adding ? 1 : 0, isShared: false,
-            into: c.writable, leadingDimension: c.leadingDimension)
+            dtype, rows: rows, columns: columns, inner: inner, a, b, beta: adding ? 1 : 0, causal: causal,
+            isShared: false, into: c.writable, leadingDimension: c.leadingDimension)
     }
 
     func forward(_ q: Tensor, _ k: Tensor, _ v: Tensor) -> (result: Tensor, sums: SoftmaxSums) {
@@ -182,14 +177,16 @@ private struct AttentionHeads {
             let out = result.head(b, h, from: first)
             let scores = makeBlock()
             for key in stride(from: 0, to: seen, by: Self.keyBlock) {
-                let columns = Swift.min(Self.keyBlock, seen - key)
+                let columns = Swift.min(Self.keyBlock, seen - key), offset = offset(first, key)
                 let s = MatrixOperand(pointer: scores.pointer, leadingDimension: columns, isTransposed: false)
                 multiply(
-                    rows, columns, size, q.head(b, h, from: first), k.head(b, h, from: key, transposed: true), into: s)
+                    rows, columns, size, q.head(b, h, from: first), k.head(b, h, from: key, transposed: true),
+                    .result(offset: offset), into: s)
                 ck_attention_weights(
-                    type, Int64(rows), Int64(columns), offset(first, key), scale, key == 0 ? 1 : 0,
+                    type, Int64(rows), Int64(columns), Int64(offset), scale, key == 0 ? 1 : 0,
                     scores.freshPointer, peaks, inverses, Int64(size), out.writable, Int64(out.leadingDimension))
-                multiply(rows, size, columns, s, v.head(b, h, from: key), adding: key > 0, into: out)
+                multiply(
+                    rows, size, columns, s, v.head(b, h, from: key), .left(offset: offset), adding: key > 0, into: out)
             }
             ck_attention_finish(
                 type, Int64(rows), inverses, Int64(size), out.writable, Int64(out.leadingDimension))
@@ -219,16 +216,25 @@ private struct AttentionHeads {
                     let s = MatrixOperand(pointer: scores.pointer, leadingDimension: columns, isTransposed: false)
                     let ds = MatrixOperand(pointer: slopes.pointer, leadingDimension: columns, isTransposed: false)
                     let (qHere, kHere) = (q.head(b, h, from: first), k.head(b, h, from: key))
-                    multiply(rows, columns, size, qHere, kHere.flipped, into: s)
-                    multiply(rows, columns, size, gOut, v.head(b, h, from: key, transposed: true), into: ds)
+                    let offset = offset(first, key)
+                    multiply(rows, columns, size, qHere, kHere.flipped, .result(offset: offset), into: s)
+                    multiply(
+                        rows, columns, size, gOut, v.head(b, h, from: key, transposed: true), .result(offset: offset),
+                        into: ds)
                     let (peaks, inverses) = sums.pointers(head, first)
                     ck_attention_gradient(
-                        dtype.kernelType, Int64(rows), Int64(columns), offset(first, key), scale, peaks, inverses,
+                        dtype.kernelType, Int64(rows), Int64(columns), Int64(offset), scale, peaks, inverses,
                         dots.pointer, s.writable, ds.writable)
                     let isLater = first < lastBlock
-                    multiply(columns, size, rows, s.flipped, gOut, adding: isLater, into: gv.head(b, h, from: key))
-                    multiply(columns, size, rows, ds.flipped, qHere, adding: isLater, into: gk.head(b, h, from: key))
-                    multiply(rows, size, columns, ds, kHere, adding: key > 0, into: gq.head(b, h, from: first))
+                    multiply(
+                        columns, size, rows, s.flipped, gOut, .leftTransposed(offset: offset), adding: isLater,
+                        into: gv.head(b, h, from: key))
+                    multiply(
+                        columns, size, rows, ds.flipped, qHere, .leftTransposed(offset: offset), adding: isLater,
+                        into: gk.head(b, h, from: key))
+                    multiply(
+                        rows, size, columns, ds, kHere, .left(offset: offset), adding: key > 0,
+                        into: gq.head(b, h, from: first))
                 }
             }
         }

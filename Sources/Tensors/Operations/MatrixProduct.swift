@@ -41,11 +41,12 @@ enum MatrixProduct {
     ///     do not know it.
     ///   - bias: A row that is added to each row of the product, instead of C.
     ///   - isRectified: Whether negative elements of the result become 0.
+    ///   - causal: What need not be multiplied.
     ///   - isShared: Whether threads share the work; false where they share a larger piece of work already.
     static func multiply(
         _ dtype: DType, _ precision: ProductPrecision = .float32, rows: Int, columns: Int, inner: Int,
         _ a: MatrixOperand, _ b: MatrixOperand, beta: Double = 0,
-        bias: UnsafeRawPointer? = nil, isRectified: Bool = false, isShared: Bool = true,
+        bias: UnsafeRawPointer? = nil, isRectified: Bool = false, causal: CausalPart = .whole, isShared: Bool = true,
         into c: UnsafeMutableRawPointer, leadingDimension: Int
     ) {
         guard rows > 0, columns > 0 else { return }
@@ -58,7 +59,8 @@ enum MatrixProduct {
         if dtype == .float32, PanelProduct.suits(rows: rows, columns: columns, inner: inner) {
             return PanelProduct.multiply(
                 rows: rows, columns: columns, inner: inner, a, b, adding: beta != 0, bias: bias,
-                isRectified: isRectified, isShared: !isWhole, into: c, leadingDimension: leadingDimension)
+                isRectified: isRectified, causal: causal, isShared: !isWhole, into: c,
+                leadingDimension: leadingDimension)
         }
         let tile = isWhole ? (rows: rows, columns: columns) : tile(rows: rows, columns: columns, inner: inner)
         let down = (rows + tile.rows - 1) / tile.rows, across = (columns + tile.columns - 1) / tile.columns

@@ -1,5 +1,22 @@
 import CKernels
 
+/// The part of a product that a causal mask leaves: in a block of scores, row i sees the columns up to i + `offset`.
+///
+/// A hint: what is masked may be computed or not in the result, and must be 0 in a left operand.
+struct CausalPart {
+    let kind: ck_causal
+    let offset: Int
+    var isOfResult: Bool { kind == CK_CAUSAL_RESULT }
+
+    static let whole = CausalPart(kind: CK_WHOLE, offset: 0)
+    /// The result is the block of scores.
+    static func result(offset: Int) -> CausalPart { CausalPart(kind: CK_CAUSAL_RESULT, offset: offset) }
+    /// The left operand is.
+    static func left(offset: Int) -> CausalPart { CausalPart(kind: CK_CAUSAL_A, offset: offset) }
+    /// The left operand is, transposed.
+    static func leftTransposed(offset: Int) -> CausalPart { CausalPart(kind: CK_CAUSAL_TRANSPOSED_A, offset: offset) }
+}
+
 /// Products of `float32` matrices by our own kernel, where it is faster than BLAS.
 ///
 /// See Note [Panel product].
@@ -44,25 +61,26 @@ enum PanelProduct {
 
     /// C = A · B, added to C, or to a row of biases, and rectified if so told.
     ///
-    /// - Parameter isShared: Whether threads share the work.
+    /// - Parameters:
+    ///   - causal: What need not be multiplied.
+    ///   - isShared: Whether threads share the work.
     static func multiply(
         rows: Int, columns: Int, inner: Int, _ a: MatrixOperand, _ b: MatrixOperand, adding: Bool,
-        bias: UnsafeRawPointer?, isRectified: Bool, isShared: Bool, into c: UnsafeMutableRawPointer,
+        bias: UnsafeRawPointer?, isRectified: Bool, causal: CausalPart, isShared: Bool, into c: UnsafeMutableRawPointer,
         leadingDimension: Int
     ) {
         let grid =
             isShared
             ? grid(rows: rows, columns: columns, inner: inner, isTransposed: a.isTransposed) : (down: 1, across: 1)
         // Panels that only one piece reads are packed by it, into a cache of its core.
-        let packsFirst = grid.down > 1
-        let packed = packsFirst ? Storage(byteCount: byteCount(ofColumns: columns, inner: inner)) : nil
-        if let packed { pack(b, columns: columns, inner: inner, into: packed.pointer) }
+        let shared = grid.down > 1 ? Storage(byteCount: byteCount(ofColumns: columns, inner: inner)) : nil
+        if let shared { pack(b, columns: columns, inner: inner, into: shared.pointer) }
         Parallel.forEach(grid.down * grid.across) { piece in
             let rows = band(piece / grid.across, of: grid.down, extent: rows, unit: tile)
             let columns = band(piece % grid.across, of: grid.across, extent: columns, unit: panel)
-            let own = Scratch(byteCount: packsFirst ? 0 : byteCount(ofColumns: columns.count, inner: inner))
-            if !packsFirst { pack(b, columns: columns, inner: 0..<inner, of: inner, into: own.pointer) }
-            let panels = packed.map { $0.pointer + columns.lowerBound * inner * 4 } ?? own.pointer
+            let own = Scratch(byteCount: shared == nil ? byteCount(ofColumns: columns.count, inner: inner) : 0)
+            let panels = shared.map { $0.pointer + columns.lowerBound * inner * 4 } ?? own.pointer
+            if shared == nil { pack(b, columns: columns, inner: 0..<inner, of: inner, into: panels) }
             let a = a.advanced(byRows: rows.lowerBound, columns: 0, byteCount: 4)
             var product = ck_product(
                 rows: Int64(rows.count), columns: Int64(columns.count), inner: Int64(inner),
@@ -73,11 +91,12 @@ enum PanelProduct {
                 rectify: isRectified ? 1 : 0,
                 c: (c + (rows.lowerBound * leadingDimension + columns.lowerBound) * 4)
                     .assumingMemoryBound(to: Float.self),
-                c_leading: Int64(leadingDimension))
+                c_leading: Int64(leadingDimension), causal: causal.kind,
+                offset: Int64(causal.offset + rows.lowerBound - (causal.isOfResult ? columns.lowerBound : 0)))
             ck_multiply_f32(&product)
             withExtendedLifetime(own) {}
         }
-        withExtendedLifetime(packed) {}
+        withExtendedLifetime(shared) {}
     }
 
     /// Whole units, as evenly as they go into bands.

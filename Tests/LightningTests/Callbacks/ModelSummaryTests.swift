@@ -1,6 +1,7 @@
 import ExampleModules
 import Foundation
 import Lightning
+import Synchronization
 import TestSupport
 import Testing
 
@@ -171,5 +172,58 @@ import Testing
             $0.split(separator: "│").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
         }
         #expect(Array(lines[2...5]) == ["96", "64", "32", "?"])
+    }
+
+    /// Waits in its forward pass, before and after its work, until another is there too.
+    private final class Meeting: LightningModule, Layer {
+        let body: Sequential
+        private let inputs: Int
+        private let here, there: DispatchSemaphore
+
+        init(inputs: Int, here: DispatchSemaphore, there: DispatchSemaphore) {
+            body = Sequential {
+                Linear(inputs, 8)
+                ReLU()
+            }
+            (self.inputs, self.here, self.there) = (inputs, here, there)
+        }
+
+        override var exampleInputArray: Tensor? { Tensor(filling: 1, shape: [2, inputs]) }
+
+        func callAsFunction(_ input: Tensor) -> Tensor {
+            meet()
+            let output = body(input)
+            meet()
+            return output
+        }
+
+        private func meet() {
+            here.signal()
+            #expect(there.wait(timeout: .now() + 60) == .success)
+        }
+    }
+
+    /// Summaries that are made at the same time see their own module alone.
+    @Test func twoThreadsAtOnce() {
+        let (first, second) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let texts = Mutex<[Int: String]>([:])
+        let done = DispatchGroup()
+        for (inputs, here, there) in [(3, first, second), (5, second, first)] {
+            done.enter()
+            Thread {
+                let text = ModelSummary(maxDepth: -1).text(Meeting(inputs: inputs, here: here, there: there))
+                texts.withLock { $0[inputs] = text }
+                done.leave()
+            }.start()
+        }
+        done.wait()
+        for inputs in [3, 5] {
+            let lines = texts.withLock { $0[inputs] ?? "" }.split(separator: "\n")
+            let rows = lines.map { $0.split(separator: "│").suffix(3).map { $0.trimmingCharacters(in: .whitespaces) } }
+            let (input, operations) = ("[2, \(inputs)]", "\(2 * 2 * inputs * 8)")
+            let whole = [input, "[2, 8]", operations]
+            #expect(rows[2...4] == [whole, whole, ["[2, 8]", "[2, 8]", "0"]])
+            #expect(lines.last == " \(operations) operations forward for an input of \(input)")
+        }
     }
 }
