@@ -106,6 +106,41 @@ struct ParallelTests {
         }
     }
 
+    /// An owner from the front and others from the back take each piece once.
+    @Test func piecesAreTakenOnce() {
+        let range = PieceRange()
+        #expect(range.takeFirst() == nil && range.takeLast() == nil)
+        range.fill(3..<6)
+        #expect(range.takeFirst() == 3)
+        #expect(range.takeLast() == 5)
+        #expect(range.takeLast() == 4)
+        #expect(range.takeLast() == nil && range.takeFirst() == nil)
+        for _ in 0..<50 {
+            range.fill(10..<2_010)
+            let taken = Mutex([Int](repeating: 0, count: 2_010))
+            DispatchQueue.concurrentPerform(iterations: 4) { thread in
+                var own: [Int] = []
+                while let piece = thread == 0 ? range.takeFirst() : range.takeLast() { own.append(piece) }
+                taken.withLock { counts in for piece in own { counts[piece] += 1 } }
+            }
+            #expect(taken.withLock { $0 } == (0..<2_010).map { $0 < 10 ? 0 : 1 })
+        }
+    }
+
+    /// A thread that has done its own pieces helps the others.
+    @Test func nobodyWaitsBesidePiecesThatAreLeft() {
+        let pool = ThreadPool()
+        pool.threadCount = 2
+        // The caller's first piece ends only when all others are done, those of its own share too.
+        let done = Atomic<Int>(0)
+        let ran = pool.run(10) { piece in
+            if piece == 0 { while done.load(ordering: .acquiring) < 9 { sched_yield() } }
+            done.add(1, ordering: .releasing)
+        }
+        #expect(ran)
+        #expect(done.load(ordering: .relaxed) == 10)
+    }
+
     /// No more workers than have a piece to take; those that rest are there again when there is more to do.
     @Test func fewPiecesEngageFewWorkers() {
         let pool = ThreadPool()

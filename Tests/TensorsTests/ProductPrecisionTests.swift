@@ -61,12 +61,27 @@ struct ProductPrecisionTests {
         ("batches", [[3, 20, 33], [3, 33, 17]], { $0[0].matmul($0[1]) }),
         ("rows", [[3, 20, 33], [33, 17]], { $0[0].matmul($0[1]) }),
         ("linear", [[3, 20, 33], [17, 33], [17]], { $0[0].linear(weight: $0[1], bias: $0[2]) }),
-        (
-            "attention", [[2, 3, 20, 16], [2, 3, 20, 16], [2, 3, 20, 16]],
-            { scaledDotProductAttention(query: $0[0], key: $0[1], value: $0[2], isCausal: true) }
-        ),
-        ("packed attention", [[2, 20, 3, 2, 16]], { scaledDotProductAttention(packed: $0[0]) }),
     ]
+
+    /// Attention rounds nothing: it would cost more than it saves.
+    @Test func attentionKeepsItsPrecision() {
+        let parts = (0..<3).map { sampleValues([2, 3, 40, 32], dtype: .float32, seed: UInt64($0)) }
+        let packed = sampleValues([2, 40, 3, 2, 32], dtype: .float32)
+        func results(_ precision: ProductPrecision) -> [Tensor] {
+            let all = Parameter(packed), each = parts.map { Parameter($0) }
+            return withProductPrecision(precision) {
+                let first = scaledDotProductAttention(packed: all.value, isCausal: true)
+                let second = scaledDotProductAttention(
+                    query: each[0].value, key: each[1].value, value: each[2].value)
+                first.backward(gradient: fixedWeights(first.shape, dtype: .float32))
+                second.backward(gradient: fixedWeights(second.shape, dtype: .float32))
+                return [first.detached, second.detached] + (each + [all]).compactMap(\.gradient)
+            }
+        }
+        let (rounded, full) = (results(.bfloat16), results(.float32))
+        #expect(rounded.count == 6)
+        for (a, b) in zip(rounded, full) { expectSameBits(a, b) }
+    }
 
     /// The gradient is computed with the precision of the value, wherever the backward pass is called.
     @Test func gradientsRememberThePrecision() {

@@ -7,19 +7,21 @@ import Synchronization
 /// itself. The same fraction of all operations' pieces belongs to a thread, so it mostly reads what it has written: its
 /// samples of the batch, its rows of an activation. Only when it has no more does it take from another, from the end
 /// farthest from where that one works. Which thread runs a piece never changes a result.
-struct PieceRange: ~Copyable {
+package struct PieceRange: ~Copyable {
     /// The first piece in the lower half, the one after the last in the upper.
     private let bounds = Atomic<UInt64>(0)
 
-    func fill(_ pieces: Range<Int>) {
+    package init() {}
+
+    package func fill(_ pieces: Range<Int>) {
         bounds.store(UInt64(pieces.upperBound) << 32 | UInt64(pieces.lowerBound), ordering: .relaxed)
     }
 
     /// The first piece that is left, or nil.
-    func takeFirst() -> Int? { take { ($0, $0 + 1) } }
+    package func takeFirst() -> Int? { take { ($0, $0 + 1) } }
 
     /// The last piece that is left, or nil.
-    func takeLast() -> Int? { take { (($0 >> 32) - 1, $0 - (1 << 32)) } }
+    package func takeLast() -> Int? { take { (($0 >> 32) - 1, $0 - (1 << 32)) } }
 
     @inline(__always)
     private func take(_ choice: (UInt64) -> (piece: UInt64, rest: UInt64)) -> Int? {
