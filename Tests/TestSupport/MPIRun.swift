@@ -41,6 +41,11 @@ public struct MPIRun: Sendable {
             throw Missing(description: "cannot write \(log.path)")
         }
         defer { try? FileManager.default.removeItem(at: log) }
+        // Of two runs that share Open MPI's folder one may take it away while the other starts.
+        let session = FileManager.default.temporaryDirectory
+            .appendingPathComponent("mpi-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: session, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: session) }
         let handle = try FileHandle(forWritingTo: log)
         let process = Process()
         process.executableURL = ranks == 0 ? executable : URL(fileURLWithPath: "/usr/bin/env")
@@ -49,7 +54,9 @@ public struct MPIRun: Sendable {
         process.standardOutput = handle
         process.standardError = handle
         process.environment = ProcessInfo.processInfo.environment
-            .merging(Self.variables) { present, _ in present }.merging(environment) { _, given in given }
+            .merging(Self.variables) { present, _ in present }
+            .merging(["OMPI_MCA_orte_tmpdir_base": session.path]) { _, own in own }
+            .merging(environment) { _, given in given }
         if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
         let ended = DispatchSemaphore(value: 0)
         process.terminationHandler = { _ in ended.signal() }
