@@ -54,6 +54,10 @@ public final class TreeSum {
             if UnsafePointer(result) != addresses[0] { result.update(from: addresses[0], count: count) }
             return
         }
+        // In place, as on the ranks of one node: by the widest vectors of this CPU. Sums of two have no order.
+        if sources == 2, let index = (0..<2).first(where: { addresses[$0] == UnsafePointer(result) }) {
+            return ParameterArena.add(addresses[1 - index], to: result, count: count, Element.dtype)
+        }
         if sources == 2 { return Element.add(addresses[0], addresses[1], into: result, count: count) }
         let width = blockBytes / MemoryLayout<Element>.stride
         let pairs = (sources + 1) / 2

@@ -39,4 +39,11 @@ extension ParameterArena {
     package static func scale(_ start: UnsafeMutableRawPointer, count: Int, _ dtype: DType, by factor: Double) {
         ck_affine(dtype.kernelType, Int64(count), start, factor, 0, start)
     }
+
+    /// Adds gradients to others anywhere in memory.
+    package static func add(
+        _ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int, _ dtype: DType
+    ) {
+        ck_accumulate(dtype.kernelType, Int64(count), 1, source, target)
+    }
 }
